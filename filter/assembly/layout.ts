@@ -1,0 +1,136 @@
+/**
+ * The ruleset: one flat little-endian block, written by the control plane and read by the filter.
+ *
+ * This file is both TypeScript (types from `assemblyscript/std/portable`) and AssemblyScript, so that writer and reader
+ * share every offset. It imports nothing and stays portable: numbers only, no classes, no BigInt, no `load` or `store`.
+ * All offsets inside the block count from its first byte; records are 4-byte aligned, and those with an f64 8-byte aligned.
+ *
+ * ```
+ * header (32 bytes)
+ * +--------+--------+--------+----------+---------+----------+----------+----------+
+ * | magic  | layout | length | checksum | inbound | outbound | reserved | reserved |
+ * +--------+--------+--------+----------+---------+----------+----------+----------+
+ *                                            |         |   offsets of a table each, always there
+ * table (32 bytes)                       <---+---------+
+ * +-----------+-------+---------------+------------+--------+--------+--------------+----------+
+ * | ruleCount | rules | maxThreshold  | fieldCount | fields | always | nameBuckets  | reserved |
+ * +-----------+-------+---------------+------------+--------+--------+--------------+----------+
+ *   rules: ruleCount records in the order of decision        |        |   64 x u32: first field of a name hash, + 1; 0 = none
+ *   fields: fieldCount records; field 0 is the path alone <--+        +-> a list: the rules without any condition
+ *
+ * rule (64 bytes)
+ * +---------------+-----------+-------+------------+----------------+
+ * | end f64 (8)   | threshold | flags | conditions | conditionCount |
+ * +---------------+-----------+-------+------------+----------------+
+ * | delayMs | httpStatus | grpcStatus | body | bodyLength | pairs | pairsLength | name | nameLength | reserved |
+ * +---------+------------+------------+------+------------+-------+-------------+------+------------+----------+
+ *
+ * condition (16 bytes): field index | operation | value | valueLength
+ * field (24 bytes):     name | nameLength | next field of the same bucket + 1 | trie | reserved | reserved
+ * list:                 count | count x u32, rising
+ *
+ * trie node (24 bytes + children)
+ * +-------+-------------+----------------+-----------------+------------+----------+----------------------------+
+ * | label | labelLength | exact list / 0 | prefix list / 0 | childCount | children |  ->  childCount x u32 nodes,
+ * +-------+-------------+----------------+-----------------+------------+----------+      rising by first byte
+ * ```
+ *
+ * A rule stands in exactly one list: that of the trie node where its rarest condition ends, or `always`. So a request walks
+ * one path through each field's trie and meets only rules whose rarest condition holds.
+ */
+
+/** "HFI1" read as a little-endian u32. */
+export const MAGIC: u32 = 0x31494648;
+/** Raised with every change to this file that an older filter could misread. */
+export const LAYOUT_VERSION: u32 = 1;
+/** The longest ruleset that a filter takes, in bytes. */
+export const MAX_RULESET_BYTES: u32 = 4 * 1024 * 1024;
+
+export const HEADER_BYTES: u32 = 32;
+export const HEADER_MAGIC: u32 = 0;
+export const HEADER_LAYOUT: u32 = 4;
+/** The whole block's length in bytes, this header included. */
+export const HEADER_LENGTH: u32 = 8;
+/** Adler-32 (RFC 1950, section 9) of all bytes after this field. */
+export const HEADER_CHECKSUM: u32 = 12;
+export const HEADER_INBOUND: u32 = 16;
+export const HEADER_OUTBOUND: u32 = 20;
+/** First byte that the checksum covers. */
+export const CHECKSUM_FROM: u32 = 16;
+
+export const TABLE_BYTES: u32 = 32;
+export const TABLE_RULE_COUNT: u32 = 0;
+export const TABLE_RULES: u32 = 4;
+/** The largest threshold of its rules: a draw that isn't below it can't fire any. */
+export const TABLE_MAX_THRESHOLD: u32 = 8;
+export const TABLE_FIELD_COUNT: u32 = 12;
+export const TABLE_FIELDS: u32 = 16;
+export const TABLE_ALWAYS: u32 = 20;
+export const TABLE_NAME_BUCKETS: u32 = 24;
+
+/** Buckets of the table from a header name's hash to its field; a power of two. */
+export const NAME_BUCKETS: u32 = 64;
+/** The field that every table has first: `:path` up to the first `?` or `#`. It is in no bucket. */
+export const FIELD_PATH: u32 = 0;
+
+export const RULE_BYTES: u32 = 64;
+/** f64: milliseconds since the epoch; 0 = no end. */
+export const RULE_END: u32 = 0;
+/** The rule fires when the request's draw (u32, never 0xffffffff) is below it: 0 = never, 0xffffffff = always. */
+export const RULE_THRESHOLD: u32 = 8;
+export const RULE_FLAGS: u32 = 12;
+export const RULE_CONDITIONS: u32 = 16;
+export const RULE_CONDITION_COUNT: u32 = 20;
+/** How long a hit request is held before anything else is done; 0 = not held. */
+export const RULE_DELAY_MS: u32 = 24;
+/** 0 = no abort. With `FLAG_GRPC` the status for a request that isn't gRPC. */
+export const RULE_HTTP_STATUS: u32 = 28;
+export const RULE_GRPC_STATUS: u32 = 32;
+/** The response body, or the gRPC message with `FLAG_GRPC`. */
+export const RULE_BODY: u32 = 36;
+export const RULE_BODY_LENGTH: u32 = 40;
+/** Headers to add to the response, `x-hfi-fault` among them, already in the form that proxy_send_local_response takes. */
+export const RULE_PAIRS: u32 = 44;
+export const RULE_PAIRS_LENGTH: u32 = 48;
+/** `<policy>/<index of the rule in the policy>`, UTF-8. */
+export const RULE_NAME: u32 = 52;
+export const RULE_NAME_LENGTH: u32 = 56;
+
+/** The rule hits health probes too. */
+export const FLAG_PROBES: u32 = 1;
+/** The abort is a gRPC status. */
+export const FLAG_GRPC: u32 = 2;
+
+export const CONDITION_BYTES: u32 = 16;
+export const CONDITION_FIELD: u32 = 0;
+export const CONDITION_OPERATION: u32 = 4;
+export const CONDITION_VALUE: u32 = 8;
+export const CONDITION_VALUE_LENGTH: u32 = 12;
+
+export const OPERATION_EXACT: u32 = 1;
+export const OPERATION_PREFIX: u32 = 2;
+
+export const FIELD_BYTES: u32 = 24;
+/** The header's name in lower case; empty for `FIELD_PATH`. */
+export const FIELD_NAME: u32 = 0;
+export const FIELD_NAME_LENGTH: u32 = 4;
+export const FIELD_NEXT: u32 = 8;
+/** The root node, or 0 when no rule is listed under this field. */
+export const FIELD_TRIE: u32 = 12;
+
+export const NODE_BYTES: u32 = 24;
+/** The bytes that lead from the parent to this node; empty only at a root. */
+export const NODE_LABEL: u32 = 0;
+export const NODE_LABEL_LENGTH: u32 = 4;
+/** Rules whose value ends here and must be the whole value. */
+export const NODE_EXACT: u32 = 8;
+/** Rules whose value ends here and may go on. */
+export const NODE_PREFIX: u32 = 12;
+export const NODE_CHILD_COUNT: u32 = 16;
+/** Offset of the children's offsets. Each child lies behind its parent in the block, so a walk always ends. */
+export const NODE_CHILDREN: u32 = 20;
+
+/** A header name's bucket, from its length and its first, middle (`length >> 1`) and last byte. */
+export function nameBucket(length: u32, first: u32, middle: u32, last: u32): u32 {
+  return (length * 5 + first * 3 + middle * 7 + last) % NAME_BUCKETS;
+}

@@ -1,0 +1,286 @@
+import { z } from '@hono/zod-openapi';
+import { DURATION_PATTERN, parseDuration } from './duration.ts';
+
+/**
+ * The policy model. This is its only description: the API's validation, `/openapi.json`, the JSON Schema, the TypeScript
+ * types and `docs/reference/policy.md` are all made from it.
+ *
+ * `.describe()` texts are the reference that users read; keep each a full sentence.
+ */
+
+export const LIMITS = {
+  /** Longest delay of one request, in milliseconds: one hour. */
+  delayMs: 3_600_000,
+  /** Longest life of a rule, in seconds: thirty days. */
+  durationSeconds: 2_592_000,
+  /** Rules in one policy. */
+  rules: 10_000,
+  /** UTF-8 bytes of an abort's body. */
+  bodyBytes: 65_536,
+  /** UTF-8 bytes of a value that a match compares with. */
+  matchBytes: 4096,
+  /** Percentages have four decimals. */
+  percentageStep: 0.0001,
+} as const;
+
+const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const HEADER_NAME = /^:?[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\uffff]*$/;
+const LABEL_KEY = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+const LABEL_VALUE = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?|\*)?$/;
+
+/** Headers that an abort may not set: Envoy or HFI writes them. */
+const RESERVED_HEADERS = new Set([
+  'content-length',
+  'transfer-encoding',
+  'connection',
+  'upgrade',
+  'x-hfi-fault',
+  'grpc-status',
+  'grpc-message',
+]);
+
+const utf8Length = (text: string): number => Buffer.byteLength(text, 'utf8');
+
+const matchText = z
+  .string()
+  .min(1, 'is empty, which no request would ever equal')
+  .refine((text) => utf8Length(text) <= LIMITS.matchBytes, `is longer than ${LIMITS.matchBytes} bytes`);
+
+const exact = matchText.optional().describe('Equals this text, byte for byte.');
+const prefix = matchText.optional().describe('Begins with this text, byte for byte.');
+
+const exactlyOneMatcher = (value: { exact?: string | undefined; prefix?: string | undefined }, context: z.RefinementCtx): void => {
+  const given = [value.exact, value.prefix].filter((text) => text !== undefined).length;
+  if (given !== 1) {
+    context.addIssue({ code: 'custom', message: given === 0 ? 'needs one of: exact, prefix' : 'takes one of exact and prefix, not both' });
+  }
+};
+
+export const stringMatch = z.strictObject({ exact, prefix }).superRefine(exactlyOneMatcher).openapi('StringMatch');
+
+export const headerMatch = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(HEADER_NAME, 'is no header name')
+      .max(256)
+      .transform((name) => {
+        const lower = name.toLowerCase();
+        return lower === 'host' ? ':authority' : lower;
+      })
+      .describe(
+        "The header's name, in any case. `host` and `:authority` are the same; `:method`, `:path` (with the query), `:scheme` and `:authority` name the pseudo-headers. A header sent several times is compared as one value, joined with `,`.",
+      ),
+    exact,
+    prefix,
+  })
+  .superRefine(exactlyOneMatcher)
+  .openapi('HeaderMatch');
+
+export const match = z
+  .strictObject({
+    method: stringMatch.optional().describe('The HTTP method, in capitals as it is sent. gRPC calls are `POST`.'),
+    path: stringMatch
+      .optional()
+      .describe('The path alone, without `?` and the query. To compare with the query, match the header `:path`.'),
+    headers: z.array(headerMatch).max(64).optional().describe('All of them must match. A header that the request lacks never matches.'),
+    probes: z
+      .boolean()
+      .optional()
+      .describe(
+        '`true` lets the rule hit health probes too (`user-agent` beginning with `kube-probe/` or `Envoy/HC`). By default they are left alone.',
+      ),
+  })
+  .openapi('Match');
+
+const durationText = z
+  .string()
+  .regex(new RegExp(DURATION_PATTERN), 'is no duration: write a number and one unit, like `350ms`, `2s`, `1.5m` or `1h`')
+  .refine((text) => {
+    const ms = parseDuration(text);
+    return ms === undefined || (ms >= 1 && ms <= LIMITS.delayMs);
+  }, 'must be between 1ms and 1h');
+
+export const delay = z
+  .strictObject({
+    fixed_delay: durationText.optional().describe('How long to hold the request: `2s`, `350ms`, `1.5m`, at most `1h`.'),
+    fixed_delay_ms: z.int().min(1).max(LIMITS.delayMs).optional().describe('The same, as a whole number of milliseconds.'),
+  })
+  .superRefine((value, context) => {
+    const given = [value.fixed_delay, value.fixed_delay_ms].filter((part) => part !== undefined).length;
+    if (given !== 1) {
+      context.addIssue({
+        code: 'custom',
+        message: given === 0 ? 'needs one of: fixed_delay, fixed_delay_ms' : 'takes one of fixed_delay and fixed_delay_ms, not both',
+      });
+    }
+  })
+  .openapi('Delay');
+
+export const abort = z
+  .strictObject({
+    httpStatus: z
+      .int()
+      .min(200)
+      .max(599)
+      .optional()
+      .describe('The HTTP status to answer with. A gRPC call gets the gRPC status that Envoy maps it to (503 becomes 14, UNAVAILABLE).'),
+    grpcStatus: z
+      .int()
+      .min(1)
+      .max(16)
+      .optional()
+      .describe(
+        'The gRPC status code to answer with. A request that is not gRPC gets the HTTP status that the code stands for (14, UNAVAILABLE, becomes 503).',
+      ),
+    grpcMessage: z
+      .string()
+      .max(1024)
+      .regex(HEADER_VALUE, 'has a control character')
+      .optional()
+      .describe('The gRPC status message; only together with `grpcStatus`.'),
+    body: z
+      .string()
+      .refine((text) => utf8Length(text) <= LIMITS.bodyBytes, `is longer than ${LIMITS.bodyBytes} bytes`)
+      .optional()
+      .describe('The response body, at most 64 KiB; only together with `httpStatus`.'),
+    headers: z
+      .record(
+        z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 'is no header name'),
+        z.string().max(8192).regex(HEADER_VALUE, 'has a control character'),
+      )
+      .optional()
+      .describe('Headers to add to the response. `content-type` is `text/plain` unless set here.'),
+  })
+  .superRefine((value, context) => {
+    const given = [value.httpStatus, value.grpcStatus].filter((part) => part !== undefined).length;
+    if (given !== 1) {
+      context.addIssue({
+        code: 'custom',
+        message: given === 0 ? 'needs one of: httpStatus, grpcStatus' : 'takes one of httpStatus and grpcStatus, not both',
+      });
+    }
+    if (value.grpcMessage !== undefined && value.grpcStatus === undefined) {
+      context.addIssue({ code: 'custom', path: ['grpcMessage'], message: 'goes with grpcStatus; for httpStatus use body' });
+    }
+    if (value.body !== undefined && value.grpcStatus !== undefined) {
+      context.addIssue({ code: 'custom', path: ['body'], message: 'goes with httpStatus; for grpcStatus use grpcMessage' });
+    }
+    for (const name of Object.keys(value.headers ?? {})) {
+      if (RESERVED_HEADERS.has(name.toLowerCase())) {
+        context.addIssue({ code: 'custom', path: ['headers', name], message: 'is written by Envoy or HFI and can not be set' });
+      }
+    }
+  })
+  .openapi('Abort');
+
+export const fault = z
+  .strictObject({
+    percentage: z
+      .number()
+      .min(0)
+      .max(100)
+      .refine(
+        (value) => Math.abs(value / LIMITS.percentageStep - Math.round(value / LIMITS.percentageStep)) < 1e-3,
+        'has more than four decimals',
+      )
+      .default(100)
+      .describe('The share of the matching requests that are hit, 0 to 100, to 0.0001. Each request draws for itself.'),
+    start_delay_ms: z
+      .int()
+      .min(0)
+      .max(LIMITS.delayMs)
+      .default(0)
+      .describe('Waits this many milliseconds before the fault itself begins; a delay comes on top.'),
+    duration_seconds: z
+      .int()
+      .min(0)
+      .max(LIMITS.durationSeconds)
+      .default(0)
+      .describe(
+        'Ends the rule this many seconds after the apply, at the same moment on every proxy, whatever was restarted. 0 means no end.',
+      ),
+    delay: delay.optional().describe('Holds the request, then lets it go on. Together with `abort`: holds it, then aborts it.'),
+    abort: abort.optional().describe('Answers the request instead of the service.'),
+  })
+  .superRefine((value, context) => {
+    if (value.delay === undefined && value.abort === undefined) {
+      context.addIssue({ code: 'custom', message: 'does nothing: needs delay, abort or both' });
+    }
+  })
+  .openapi('Fault');
+
+export const rule = z
+  .strictObject({
+    match: match.optional().describe('Which requests. Missing means every request. All the parts given must match.'),
+    fault: fault.describe('What is done to them.'),
+  })
+  .openapi('Rule');
+
+const selectorName = z.string().min(1).max(253);
+
+export const selector = z
+  .strictObject({
+    namespace: selectorName.optional().describe('The Kubernetes namespace of the workload.'),
+    service: selectorName
+      .optional()
+      .describe(
+        "Istio's canonical service name: the pod's label `service.istio.io/canonical-name`, else `app.kubernetes.io/name`, else `app`, else the workload's name.",
+      ),
+    workload: selectorName.optional().describe("The workload's own name, such as the Deployment's."),
+    labels: z
+      .record(z.string().regex(LABEL_KEY, 'is no label name'), z.string().regex(LABEL_VALUE, 'is no label value'))
+      .optional()
+      .describe('Labels that the pod must carry, all of them; the value `*` means that the label is there.'),
+  })
+  .openapi('Selector');
+
+export const policySpec = z
+  .strictObject({
+    selector: selector.default({}).describe('Which workloads. A part that is missing or `"*"` means any.'),
+    direction: z
+      .enum(['inbound', 'outbound'])
+      .default('inbound')
+      .describe(
+        "`inbound` faults requests that arrive at the selected workload, so that its callers' own retries and timeouts run; `outbound` faults requests that it sends.",
+      ),
+    priority: z.int().min(-1_000_000).max(1_000_000).default(0).describe('Higher is asked first; equal ones go by name.'),
+    rules: z
+      .array(rule)
+      .min(1)
+      .max(LIMITS.rules)
+      .describe(
+        'Asked in order. Of all rules of all policies for a proxy the first that matches decides, also when its dice are lost: then there is no fault.',
+      ),
+  })
+  .openapi('PolicySpec');
+
+export const policy = z
+  .strictObject({
+    apiVersion: z.literal('hfi/v1').optional().describe('Always `hfi/v1`; may be left out.'),
+    kind: z.literal('FaultPolicy').optional().describe('Always `FaultPolicy`; may be left out.'),
+    metadata: z
+      .strictObject({
+        name: z
+          .string()
+          .regex(
+            DNS_LABEL,
+            'must be a DNS label: at most 63 lower-case letters, digits and `-`, beginning and ending with a letter or digit',
+          )
+          .describe("The policy's name, unique; a DNS label."),
+      })
+      .describe('Who the policy is.'),
+    spec: policySpec.describe('What the policy does.'),
+  })
+  .openapi('Policy');
+
+/** A policy as it is kept: parsed, with every default filled in. */
+export type Policy = z.output<typeof policy>;
+/** A policy as people write it. */
+export type PolicyInput = z.input<typeof policy>;
+export type Rule = Policy['spec']['rules'][number];
+export type Match = NonNullable<Rule['match']>;
+export type Fault = Rule['fault'];
+export type Selector = Policy['spec']['selector'];
+export type Direction = Policy['spec']['direction'];
