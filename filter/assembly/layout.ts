@@ -11,12 +11,15 @@
  * | magic  | layout | length | checksum | inbound | outbound | reserved | reserved |
  * +--------+--------+--------+----------+---------+----------+----------+----------+
  *                                            |         |   offsets of a table each, always there
- * table (32 bytes)                       <---+---------+
- * +-----------+-------+---------------+------------+--------+--------+--------------+----------+
- * | ruleCount | rules | maxThreshold  | fieldCount | fields | always | nameBuckets  | reserved |
- * +-----------+-------+---------------+------------+--------+--------+--------------+----------+
- *   rules: ruleCount records in the order of decision        |        |   64 x u32: first field of a name hash, + 1; 0 = none
- *   fields: fieldCount records; field 0 is the path alone <--+        +-> a list: the rules without any condition
+ * table (48 bytes)                       <---+---------+
+ * +-----------+-------+--------------+------------+--------+--------+-------------+-----------+-------+----------+
+ * | ruleCount | rules | maxThreshold | fieldCount | fields | always | nameBuckets | nodeCount | nodes | reserved |
+ * +-----------+-------+--------------+------------+--------+--------+-------------+-----------+-------+----------+
+ *   rules:  ruleCount records in the order of decision
+ *   fields: fieldCount records; field 0 is the path alone
+ *   always: the list of the rules without any condition
+ *   nameBuckets: NAME_BUCKETS x u32, the first field of a bucket + 1, 0 = none
+ *   nodes:  nodeCount trie nodes, those of one field after those of another, each trie breadth first
  *
  * rule (64 bytes)
  * +---------------+-----------+-------+------------+----------------+
@@ -26,13 +29,15 @@
  * +---------+------------+------------+------+------------+-------+-------------+------+------------+----------+
  *
  * condition (16 bytes): field index | operation | value | valueLength
- * field (24 bytes):     name | nameLength | next field of the same bucket + 1 | trie | reserved | reserved
+ * field (16 bytes):     name | nameLength | next field of the same bucket + 1 | root node's index + 1, 0 = no trie
  * list:                 count | count x u32, rising
  *
- * trie node (24 bytes + children)
- * +-------+-------------+----------------+-----------------+------------+----------+----------------------------+
- * | label | labelLength | exact list / 0 | prefix list / 0 | childCount | children |  ->  childCount x u32 nodes,
- * +-------+-------------+----------------+-----------------+------------+----------+      rising by first byte
+ * trie node (28 bytes)
+ * +-------+-------------+----------------+-----------------+------------+------------+------------+
+ * | label | labelLength | exact list / 0 | prefix list / 0 | childCount | firstBytes | firstChild |
+ * +-------+-------------+----------------+-----------------+------------+------------+------------+
+ *   firstBytes: childCount bytes, rising: the first byte of each child's label
+ *   firstChild: index of the first child's node; its children lie side by side, behind it
  * ```
  *
  * A rule stands in exactly one list: that of the trie node where its rarest condition ends, or `always`. So a request walks
@@ -58,7 +63,7 @@ export const HEADER_OUTBOUND: u32 = 20;
 /** First byte that the checksum covers. */
 export const CHECKSUM_FROM: u32 = 16;
 
-export const TABLE_BYTES: u32 = 32;
+export const TABLE_BYTES: u32 = 48;
 export const TABLE_RULE_COUNT: u32 = 0;
 export const TABLE_RULES: u32 = 4;
 /** The largest threshold of its rules: a draw that isn't below it can't fire any. */
@@ -67,6 +72,8 @@ export const TABLE_FIELD_COUNT: u32 = 12;
 export const TABLE_FIELDS: u32 = 16;
 export const TABLE_ALWAYS: u32 = 20;
 export const TABLE_NAME_BUCKETS: u32 = 24;
+export const TABLE_NODE_COUNT: u32 = 28;
+export const TABLE_NODES: u32 = 32;
 
 /** Buckets of the table from a header name's hash to its field; a power of two. */
 export const NAME_BUCKETS: u32 = 64;
@@ -110,16 +117,17 @@ export const CONDITION_VALUE_LENGTH: u32 = 12;
 export const OPERATION_EXACT: u32 = 1;
 export const OPERATION_PREFIX: u32 = 2;
 
-export const FIELD_BYTES: u32 = 24;
+export const FIELD_BYTES: u32 = 16;
 /** The header's name in lower case; empty for `FIELD_PATH`. */
 export const FIELD_NAME: u32 = 0;
 export const FIELD_NAME_LENGTH: u32 = 4;
+/** Index + 1 of the next field in the same bucket, always a later one; 0 = none. */
 export const FIELD_NEXT: u32 = 8;
-/** The root node, or 0 when no rule is listed under this field. */
+/** Index + 1 of the trie's root node; 0 when no rule is listed under this field. */
 export const FIELD_TRIE: u32 = 12;
 
-export const NODE_BYTES: u32 = 24;
-/** The bytes that lead from the parent to this node; empty only at a root. */
+export const NODE_BYTES: u32 = 28;
+/** The bytes that lead from the parent to this node; empty at a root. */
 export const NODE_LABEL: u32 = 0;
 export const NODE_LABEL_LENGTH: u32 = 4;
 /** Rules whose value ends here and must be the whole value. */
@@ -127,8 +135,9 @@ export const NODE_EXACT: u32 = 8;
 /** Rules whose value ends here and may go on. */
 export const NODE_PREFIX: u32 = 12;
 export const NODE_CHILD_COUNT: u32 = 16;
-/** Offset of the children's offsets. Each child lies behind its parent in the block, so a walk always ends. */
-export const NODE_CHILDREN: u32 = 20;
+export const NODE_FIRST_BYTES: u32 = 20;
+/** A child's index is larger than its parent's, so a walk always ends. */
+export const NODE_FIRST_CHILD: u32 = 24;
 
 /** A header name's bucket, from its length and its first, middle (`length >> 1`) and last byte. */
 export function nameBucket(length: u32, first: u32, middle: u32, last: u32): u32 {

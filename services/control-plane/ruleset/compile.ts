@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto';
+import {
+  HEADER_BYTES,
+  HEADER_INBOUND,
+  HEADER_LAYOUT,
+  HEADER_MAGIC,
+  HEADER_OUTBOUND,
+  LAYOUT_VERSION,
+  MAGIC,
+} from '../../../filter/assembly/layout.ts';
+import { ruleEnd } from '../../policy/end.ts';
+import type { Direction, Policy } from '../../policy/schema.ts';
+import { Block } from './block.ts';
+import { type OrderedRule, writeTable } from './table.ts';
+
+/** A policy in force and when it was applied, in milliseconds since the epoch. */
+export interface Applied {
+  readonly policy: Policy;
+  readonly appliedAt: number;
+}
+
+/**
+ * Compiles policies into the bytes that a proxy runs (`filter/assembly/layout.ts`). The same entries in any order give the
+ * same bytes.
+ *
+ * @param entries the policies that select the proxy
+ * @param now milliseconds since the epoch; rules that ended by then are left out
+ */
+export function compileRuleset(entries: readonly Applied[], now: number): Uint8Array {
+  const rules = inOrder(entries, now);
+  const block = new Block();
+  const header = block.take(HEADER_BYTES);
+  block.u32(header + HEADER_MAGIC, MAGIC);
+  block.u32(header + HEADER_LAYOUT, LAYOUT_VERSION);
+  const tableOf = (direction: Direction): number =>
+    writeTable(
+      block,
+      rules.filter((rule) => rule.direction === direction),
+    );
+  block.u32(header + HEADER_INBOUND, tableOf('inbound'));
+  block.u32(header + HEADER_OUTBOUND, tableOf('outbound'));
+  return block.seal();
+}
+
+/** The version of a ruleset, also its ETag: the first 16 hexadecimal digits of its SHA-256. */
+export function rulesetVersion(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex').slice(0, 16);
+}
+
+/** The order of decision: higher priority first, then by policy name, then as the policy lists its rules. */
+function inOrder(entries: readonly Applied[], now: number): (OrderedRule & { direction: Direction })[] {
+  const sorted = [...entries].sort((a, b) => b.policy.spec.priority - a.policy.spec.priority || byName(a.policy, b.policy));
+  return sorted.flatMap(({ policy, appliedAt }) =>
+    policy.spec.rules.flatMap((rule, i) => {
+      const end = ruleEnd(rule.fault, appliedAt);
+      if (end !== 0 && end <= now) return [];
+      return [{ rule, end, name: `${policy.metadata.name}/${i}`, direction: policy.spec.direction }];
+    }),
+  );
+}
+
+function byName(a: Policy, b: Policy): number {
+  return a.metadata.name < b.metadata.name ? -1 : Number(a.metadata.name > b.metadata.name);
+}
