@@ -1,0 +1,36 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { policyPage } from './docs/policy.ts';
+import { policySchemaFile } from './docs/schema.ts';
+
+const ROOT = new URL('../', import.meta.url);
+
+/** Every generated page: its path from the project's root, and what makes its text. */
+export const PAGES: ReadonlyMap<string, () => string | Promise<string>> = new Map([
+  ['docs/reference/policy.md', policyPage],
+  ['docs/reference/policy.schema.json', policySchemaFile],
+]);
+
+/** What stands in a page now, or `undefined` when there is none. */
+export function writtenPage(path: string): string | undefined {
+  try {
+    return readFileSync(new URL(path, ROOT), 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/** Writes the pages that changed and says which. */
+async function main(): Promise<void> {
+  for (const [path, make] of PAGES) {
+    const text = await make();
+    if (text === writtenPage(path)) continue;
+    const file = fileURLToPath(new URL(path, ROOT));
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+    console.log(`wrote ${path}`);
+  }
+}
+
+if (import.meta.main) await main();
