@@ -49,7 +49,7 @@ export function decide(
 function selected(policy: Policy, proxy: Proxy): boolean {
   const { namespace, service, workload, labels } = policy.spec.selector;
   const canonical =
-    proxy.labels['service.istio.io/canonical-name'] || proxy.labels['app.kubernetes.io/name'] || proxy.labels['app'] || proxy.workload;
+    proxy.labels['service.istio.io/canonical-name'] || proxy.labels['app.kubernetes.io/name'] || proxy.labels.app || proxy.workload;
   const any = (wanted: string | undefined, actual: string): boolean => wanted === undefined || wanted === '*' || wanted === actual;
   if (!any(namespace, proxy.namespace) || !any(service, canonical) || !any(workload, proxy.workload)) return false;
   return Object.entries(labels ?? {}).every(([key, value]) => key in proxy.labels && any(value, proxy.labels[key] ?? ''));

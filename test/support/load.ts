@@ -99,7 +99,7 @@ export async function sendHttp2(url: string | URL, ask: Ask = {}): Promise<Answe
         [constants.HTTP2_HEADER_PATH]: target.pathname + target.search,
         ...ask.headers,
       });
-      let headers: IncomingHttpHeaders & { ':status'?: number } = {};
+      let headers: IncomingHttpHeaders & { ':status'?: number | undefined } = {};
       const chunks: Buffer[] = [];
       stream.on('response', (received) => {
         headers = received;
