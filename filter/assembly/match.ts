@@ -1,4 +1,4 @@
-import { arenaAllocate } from './arena';
+import { arenaAllocate, reserve } from './arena';
 import { nowMs } from './clock';
 import {
   CONDITION_BYTES,
@@ -93,7 +93,7 @@ export function reserveSlots(fieldCount: u32): bool {
   if (fieldCount <= slotCapacity) return true;
   let capacity: u32 = 16;
   while (capacity < fieldCount) capacity <<= 1;
-  const fresh = heap.alloc(<usize>(capacity * SLOT_BYTES));
+  const fresh = reserve(<u64>capacity * SLOT_BYTES);
   if (fresh == 0) return false;
   memory.fill(fresh, 0, <usize>(capacity * SLOT_BYTES));
   slots = fresh;

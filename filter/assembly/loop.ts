@@ -1,0 +1,134 @@
+import { presentNs } from './clock';
+import { leads, resign } from './election';
+import { leaderQueue, leaseUntil, loadedVersion, noVersion, refresh } from './exchange';
+import { actOn, dequeue, LOG_WARN, logText, setTick, wakeQueue } from './host';
+import { nextDeadline, releaseDue } from './delays';
+import { inboundRules, outboundRules } from './in-force';
+import { showConnected, showLease, showRules } from './metrics';
+import { confirm, forgetPoll, leaseLeft, nextPoll, pollWhenDue } from './poll';
+import { primaryRoot } from './roots';
+import { addAscii, beginText } from './text';
+import { ownQueue, showLife } from './vms';
+
+/**
+ * What a VM does beside the requests, all from one timer that always waits for the next thing due: a held request, a sign of
+ * life, a poll.
+ */
+const NS_PER_MS: u64 = 1_000_000;
+const CHORES_NS: u64 = 1_000 * NS_PER_MS;
+/** In a VM's first second the VMs find one another, so it looks more often. */
+const EARLY_CHORES_NS: u64 = 20 * NS_PER_MS;
+const EARLY_TIMES: u32 = 10;
+
+let nextChores: u64 = 0;
+let choresDone: u32 = 0;
+/** When the timer will fire. */
+let armedFor: u64 = 0xffffffffffffffff;
+let leading = false;
+let leaseSaid = false;
+
+/** Starts the timer of a VM that was configured, in the root's own callback. */
+export function startLoop(): void {
+  nextChores = 0;
+  choresDone = 0;
+  refresh();
+  showLife();
+  armedFor = 0xffffffffffffffff;
+  arm(presentNs() + NS_PER_MS);
+}
+
+export function tick(root: u32): void {
+  if (root != primaryRoot()) {
+    setTick(0);
+    return;
+  }
+  armedFor = 0xffffffffffffffff;
+  releaseDue();
+  actOn(root);
+  const now = presentNs();
+  if (now >= nextChores) {
+    chores();
+    choresDone++;
+    nextChores = now + (choresDone < EARLY_TIMES ? EARLY_CHORES_NS : CHORES_NS);
+  } else if (leading && now >= nextPoll && leads()) {
+    pollWhenDue();
+  }
+  rearm();
+}
+
+function chores(): void {
+  if (refresh()) wakeLeader();
+  showLife();
+  const led = leading;
+  leading = leads();
+  if (leading && !led) forgetPoll();
+  if (leading) {
+    confirm();
+    pollWhenDue();
+    showLease(leaseLeft());
+    showRules(inboundRules + outboundRules);
+    sayLeaseEnd();
+  }
+}
+
+function sayLeaseEnd(): void {
+  const over = presentNs() >= leaseUntil;
+  if (over && !leaseSaid && !noVersion(loadedVersion)) {
+    showConnected(false);
+    beginText();
+    addAscii('hfi: the lease ended without word from the control plane; no faults until it answers');
+    logText(LOG_WARN);
+  }
+  leaseSaid = over;
+}
+
+/** Something was shared: by the leader, or by a VM that caught up when this one leads. */
+export function woken(queue: u32): void {
+  while (dequeue(queue)) {}
+  const changed = refresh();
+  if (changed) {
+    showLife();
+    wakeLeader();
+  }
+  if (leading && leads()) confirm();
+}
+
+function wakeLeader(): void {
+  if (leaderQueue != 0 && leaderQueue != ownQueue) wakeQueue(leaderQueue);
+}
+
+/** A poll was answered: shows at once what this VM runs now, and sets the timer by it. */
+export function pollAnswered(root: u32): void {
+  showLife();
+  if (leading) confirm();
+  actOn(root);
+  rearm();
+}
+
+/** A request was held until `deadline`: the timer must not fire later. Leaves the stream as the acting context. */
+export function holdUntil(deadline: u64, stream: u32): void {
+  if (deadline >= armedFor) return;
+  actOn(primaryRoot());
+  arm(deadline);
+  actOn(stream);
+}
+
+function rearm(): void {
+  let due = min<u64>(nextChores, nextDeadline());
+  if (leading) due = min<u64>(due, nextPoll == 0 ? due : max<u64>(nextPoll, presentNs()));
+  arm(due);
+}
+
+/** Rounds up to the timer's whole milliseconds, so that it never fires early. */
+function arm(due: u64): void {
+  const now = presentNs();
+  const ms = due <= now ? 1 : (due - now + NS_PER_MS - 1) / NS_PER_MS;
+  armedFor = now + ms * NS_PER_MS;
+  setTick(<u32>min<u64>(ms, 60_000));
+}
+
+/** The VM goes: another may have its turn at once. */
+export function stopLoop(): void {
+  if (leading) resign();
+  leading = false;
+}

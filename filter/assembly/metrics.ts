@@ -1,0 +1,94 @@
+import { addToMetric, COUNTER, defineMetric, GAUGE, HISTOGRAM, setMetric } from './host';
+
+/**
+ * Every metric of the filter, once. Envoy shows them as `wasmcustom.<name>`; they are of the whole Envoy, not of one VM, so a
+ * gauge is set by one VM only: the elected one, or the one that it is about.
+ */
+let aborts: u32 = 0;
+let delays: u32 = 0;
+let delayDuration: u32 = 0;
+let overflow: u32 = 0;
+let delayed: u32 = 0;
+let accepted: u32 = 0;
+let refused: u32 = 0;
+let pollsFailed: u32 = 0;
+let connected: u32 = 0;
+let leaseRemaining: u32 = 0;
+let rules: u32 = 0;
+let unreadable: u32 = 0;
+let configInvalid: u32 = 0;
+let defined = false;
+
+export function defineMetrics(): void {
+  if (defined) return;
+  defined = true;
+  aborts = defineMetric(COUNTER, 'hfi_faults_aborts_total');
+  delays = defineMetric(COUNTER, 'hfi_faults_delays_total');
+  delayDuration = defineMetric(HISTOGRAM, 'hfi_faults_delay_duration_milliseconds');
+  overflow = defineMetric(COUNTER, 'hfi_faults_delays_overflow_total');
+  delayed = defineMetric(GAUGE, 'hfi_requests_delayed');
+  accepted = defineMetric(COUNTER, 'hfi_rulesets_accepted_total');
+  refused = defineMetric(COUNTER, 'hfi_rulesets_refused_total');
+  pollsFailed = defineMetric(COUNTER, 'hfi_polls_failed_total');
+  connected = defineMetric(GAUGE, 'hfi_connected');
+  leaseRemaining = defineMetric(GAUGE, 'hfi_lease_remaining_seconds');
+  rules = defineMetric(GAUGE, 'hfi_rules');
+  unreadable = defineMetric(GAUGE, 'hfi_identity_unreadable');
+  configInvalid = defineMetric(GAUGE, 'hfi_config_invalid');
+}
+
+export function countAbort(): void {
+  addToMetric(aborts, 1);
+}
+
+export function countDelay(): void {
+  addToMetric(delays, 1);
+  addToMetric(delayed, 1);
+}
+
+/** @param ms how long the request was held */
+export function countDelayEnd(ms: u64): void {
+  setMetric(delayDuration, ms);
+  addToMetric(delayed, -1);
+}
+
+/** A delayed request whose client went away. */
+export function countDelayGone(): void {
+  addToMetric(delayed, -1);
+}
+
+export function countOverflow(): void {
+  addToMetric(overflow, 1);
+}
+
+export function countAccepted(): void {
+  addToMetric(accepted, 1);
+}
+
+export function countRefused(): void {
+  addToMetric(refused, 1);
+}
+
+export function countPollFailure(): void {
+  addToMetric(pollsFailed, 1);
+}
+
+export function showConnected(is: bool): void {
+  setMetric(connected, is ? 1 : 0);
+}
+
+export function showLease(seconds: u64): void {
+  setMetric(leaseRemaining, seconds);
+}
+
+export function showRules(count: u32): void {
+  setMetric(rules, count);
+}
+
+export function showUnreadable(is: bool): void {
+  setMetric(unreadable, is ? 1 : 0);
+}
+
+export function showConfigInvalid(is: bool): void {
+  setMetric(configInvalid, is ? 1 : 0);
+}

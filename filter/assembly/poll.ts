@@ -1,0 +1,256 @@
+import { arenaAllocate } from './arena';
+import { presentNs } from './clock';
+import { authorityAt, authorityLength, clusterAt, clusterLength, leaseMs, tokenAt, tokenLength } from './config';
+import { leaseUntil, loadedVersion, noVersion, publishRuleset, publishState, takeReceived, VERSION_BYTES } from './exchange';
+import { callResponseBody, callResponseHeader, httpCall, LOG_INFO, LOG_WARN, logText, resultAt, resultLength } from './host';
+import {
+  addUnreadable,
+  identityComplete,
+  labelsAt,
+  labelsLength,
+  namespaceAt,
+  namespaceLength,
+  nodeAt,
+  nodeLength,
+  workloadAt,
+  workloadLength,
+} from './identity';
+import { LAYOUT_VERSION, MAX_RULESET_BYTES } from './layout';
+import { countPollFailure, countRefused, showConnected } from './metrics';
+import {
+  HEADER_ACKNOWLEDGED,
+  HEADER_FILTER,
+  HEADER_LABELS,
+  HEADER_LAYOUT_VERSION,
+  HEADER_LEASE,
+  HEADER_NAMESPACE,
+  HEADER_POLL_FAILURES,
+  HEADER_PROXY,
+  HEADER_REFUSED,
+  HEADER_TIME,
+  HEADER_UNREADABLE,
+  HEADER_VMS,
+  HEADER_WORKLOAD,
+  RULESET_PATH,
+} from './protocol';
+import { random64 } from './random';
+import { beginPair, beginPairs, endPair, finishPairs, pairAscii, pairBytes, pairsAt, pairsLength } from './request-pairs';
+import { REFUSED_LENGTH, REFUSED_NOT, REFUSED_TOO_LARGE, refusalText } from './ruleset';
+import { addAscii, addBytes, addNumber, beginText, readNumber } from './text';
+import { alive, current, ownQueue, survey, wakeOthers } from './vms';
+
+/** The one long poll of this Envoy. Only the elected VM is in here. */
+
+/** The filter's own version, for the control plane's list of proxies. */
+const FILTER_VERSION: string = '0.1.0';
+
+const NO_CALL: u32 = 0xffffffff;
+const NS_PER_MS: u64 = 1_000_000;
+const FIRST_BACKOFF_MS: u64 = 100;
+const MOST_BACKOFF_MS: u64 = 5000;
+/** How long a ruleset may be unconfirmed by a worker before the poll goes on without its acknowledgement. */
+const CONFIRM_NS: u64 = 250 * NS_PER_MS;
+const ANSWER_TIMEOUT_MS: u32 = 5000;
+
+let call: u32 = NO_CALL;
+/** When the next poll is due, in ns. */
+export let nextPoll: u64 = 0;
+let backoffMs: u64 = 0;
+let failures: u64 = 0;
+let refusals: u64 = 0;
+let lastRefusal: u32 = 0;
+/** What failed last, so that each kind is logged once: an HTTP status, 1 for no answer, 0 for no failure. */
+let lastFailure: u32 = 0;
+/** The version that every VM runs. */
+const acknowledged: usize = memory.data(16, 8);
+const received: usize = memory.data(16, 8);
+
+/** How long the control plane may hold a poll, in s: so short that two fit into the lease. */
+function waitSeconds(): u32 {
+  return max<u32>(1, min<u32>(25, leaseMs / 3000));
+}
+
+/** Polls when it is time and none is under way. Call only after `leads()` said yes in the same callback. */
+export function pollWhenDue(): void {
+  if (call == NO_CALL && presentNs() >= nextPoll) poll();
+}
+
+/** Another VM may have caught up: when all have, the control plane is told at once. */
+export function confirm(): void {
+  if (noVersion(loadedVersion)) return;
+  survey(loadedVersion);
+  if (current < alive || same(acknowledged, loadedVersion)) return;
+  memory.copy(acknowledged, loadedVersion, VERSION_BYTES);
+  poll();
+}
+
+function same(a: usize, b: usize): bool {
+  return load<u64>(a) == load<u64>(b) && load<u64>(a, 8) == load<u64>(b, 8);
+}
+
+/** Sends a poll. One that is still under way is superseded: its answer will be ignored. */
+function poll(): void {
+  beginPairs();
+  pairAscii(':method', 'GET');
+  pairAscii(':path', RULESET_PATH);
+  pairBytes(':authority', authorityAt, authorityLength);
+  if (tokenLength != 0) {
+    beginPair('authorization');
+    addAscii('Bearer ');
+    addBytes(tokenAt, tokenLength);
+    endPair();
+  }
+  pairNumber('prefer', 'wait=', waitSeconds());
+  if (!noVersion(loadedVersion)) {
+    beginPair('if-none-match');
+    addAscii('"');
+    addBytes(loadedVersion, VERSION_BYTES);
+    addAscii('"');
+    endPair();
+  }
+  pairBytes(HEADER_PROXY, nodeAt, nodeLength);
+  pairBytes(HEADER_NAMESPACE, namespaceAt, namespaceLength);
+  pairBytes(HEADER_WORKLOAD, workloadAt, workloadLength);
+  pairBytes(HEADER_LABELS, labelsAt, labelsLength);
+  pairAscii(HEADER_FILTER, FILTER_VERSION);
+  pairNumber(HEADER_LAYOUT_VERSION, '', LAYOUT_VERSION);
+  pairNumber(HEADER_LEASE, '', leaseMs);
+  pairNumber(HEADER_VMS, '', alive);
+  pairNumber(HEADER_POLL_FAILURES, '', failures);
+  if (!noVersion(acknowledged)) pairBytes(HEADER_ACKNOWLEDGED, acknowledged, VERSION_BYTES);
+  if (refusals != 0) {
+    beginPair(HEADER_REFUSED);
+    addNumber(refusals);
+    addAscii(';');
+    addAscii(refusalText(lastRefusal));
+    endPair();
+  }
+  if (!identityComplete()) {
+    beginPair(HEADER_UNREADABLE);
+    addUnreadable();
+    endPair();
+  }
+  call = finishPairs() ? httpCall(clusterAt, clusterLength, pairsAt, pairsLength, waitSeconds() * 1000 + ANSWER_TIMEOUT_MS) : NO_CALL;
+  if (call == NO_CALL) failed(1);
+}
+
+function pairNumber(name: string, before: string, value: u64): void {
+  beginPair(name);
+  addAscii(before);
+  addNumber(value);
+  endPair();
+}
+
+/** An answer, or the news that none came. @returns whether it was the poll's */
+export function answered(token: u32, bodySize: u32): bool {
+  if (token != call) return false;
+  call = NO_CALL;
+  if (!callResponseHeader(':status')) {
+    failed(1);
+    return true;
+  }
+  const status = <u32>readNumber(resultAt, resultLength);
+  if (status != 200 && status != 304) {
+    failed(status == 0 ? 1 : status);
+    return true;
+  }
+  // An answer without the time can't renew the lease: ends would be judged by a wrong clock.
+  if (!callResponseHeader(HEADER_TIME)) {
+    failed(status);
+    return true;
+  }
+  const time = <f64>readNumber(resultAt, resultLength);
+  if (status == 200) {
+    const reason = receive(bodySize);
+    if (reason != REFUSED_NOT) {
+      refuse(reason);
+      return true;
+    }
+  }
+  succeeded(time);
+  return true;
+}
+
+function succeeded(time: f64): void {
+  backoffMs = 0;
+  if (lastFailure != 0) {
+    lastFailure = 0;
+    beginText();
+    addAscii('hfi: connected to the control plane again');
+    logText(LOG_INFO);
+  }
+  showConnected(true);
+  const now = presentNs();
+  publishState(loadedVersion, time, now, now + <u64>leaseMs * NS_PER_MS, ownQueue);
+  nextPoll = now + CONFIRM_NS;
+  wakeOthers();
+  // A version that all run already needs no confirmation.
+  if (same(acknowledged, loadedVersion)) poll();
+}
+
+function receive(bodySize: u32): u32 {
+  if (bodySize > MAX_RULESET_BYTES) return REFUSED_TOO_LARGE;
+  if (!callResponseHeader('etag') || resultLength != VERSION_BYTES + 2) return REFUSED_LENGTH;
+  memory.copy(received, resultAt + 1, VERSION_BYTES);
+  if (bodySize == 0 || !callResponseBody(bodySize) || resultLength != bodySize) return REFUSED_LENGTH;
+  const bytes = resultAt;
+  const length = resultLength;
+  const room = arenaAllocate(VERSION_BYTES + length);
+  if (room == 0) return REFUSED_TOO_LARGE;
+  const reason = takeReceived(received, bytes, length);
+  if (reason != REFUSED_NOT) return reason;
+  memory.copy(room + VERSION_BYTES, bytes, length);
+  return publishRuleset(received, room, length) ? REFUSED_NOT : REFUSED_TOO_LARGE;
+}
+
+function refuse(reason: u32): void {
+  refusals++;
+  countRefused();
+  if (reason != lastRefusal) {
+    lastRefusal = reason;
+    beginText();
+    addAscii('hfi: refused a ruleset: ');
+    addAscii(refusalText(reason));
+    addAscii('; the one in force stays');
+    logText(LOG_WARN);
+  }
+  backOff();
+}
+
+function failed(status: u32): void {
+  failures++;
+  countPollFailure();
+  showConnected(false);
+  if (status != lastFailure) {
+    lastFailure = status;
+    beginText();
+    addAscii('hfi: the control plane ');
+    if (status == 1) addAscii('does not answer');
+    else {
+      addAscii('answered with status ');
+      addNumber(status);
+    }
+    addAscii('; faults in force end with the lease');
+    logText(LOG_WARN);
+  }
+  backOff();
+}
+
+/** Doubles the pause up to its most, and waits for a random half to whole of it, so that proxies don't come back all at once. */
+function backOff(): void {
+  backoffMs = backoffMs == 0 ? FIRST_BACKOFF_MS : min<u64>(backoffMs * 2, MOST_BACKOFF_MS);
+  const half = backoffMs / 2;
+  nextPoll = presentNs() + (half + (random64() % (half + 1))) * NS_PER_MS;
+}
+
+/** Seconds left of the lease. */
+export function leaseLeft(): u64 {
+  const now = presentNs();
+  return leaseUntil > now ? (leaseUntil - now) / 1_000_000_000 : 0;
+}
+
+/** A VM that takes the turn over knows nothing of the old one's poll. */
+export function forgetPoll(): void {
+  call = NO_CALL;
+  nextPoll = 0;
+}
