@@ -75,10 +75,16 @@ const KEPT_CAPACITY: u32 = 36;
 
 export const NOTHING_KEPT: u32 = 0xffffffff;
 
-const kept: usize = memory.data(64 * 40, 8);
+let kept: usize = 0;
+
+/** Makes room for the copies' records. Called when configured. */
+export function reserveAnswers(): void {
+  if (kept == 0) kept = reserve(KEPT_COUNT * KEPT_BYTES);
+}
 
 /** @returns the copy's number, or `NOTHING_KEPT` when all are in use or there is no memory */
 export function keepAnswer(rule: usize): u32 {
+  if (kept == 0) return NOTHING_KEPT;
   let free: u32 = NOTHING_KEPT;
   for (let i: u32 = 0; i < KEPT_COUNT; i++) {
     const record = kept + i * KEPT_BYTES;

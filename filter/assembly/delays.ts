@@ -28,10 +28,12 @@ let count: u32 = 0;
 
 /** How many held streams have these low bits: a stream that ends is looked for only when there may be one. */
 const MARKS: u32 = 1024;
-const marks: usize = memory.data(1024 * 4, 4);
+let marks: usize = 0;
 
 /** Sets how many requests may be held at a time. Called when configured, never in a request. */
 export function limitDelayed(most: u32): void {
+  if (marks == 0) marks = reserve(MARKS * 4);
+  if (marks == 0) return;
   if (most > capacity) {
     const fresh = reserve(<u64>(most + 1) * ENTRY_BYTES);
     if (fresh == 0) return;

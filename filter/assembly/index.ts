@@ -1,3 +1,4 @@
+import { reserveAnswers } from './abort';
 import { arenaAllocate, resetArena } from './arena';
 import { resetClock } from './clock';
 import { leaseMs, maxDelayed, readConfiguration, readDirection } from './config';
@@ -43,6 +44,7 @@ export function proxy_on_configure(root: u32, size: u32): u32 {
   defineMetrics();
   nameVm();
   reserveSlots(16);
+  reserveAnswers();
   const read = pluginConfiguration(size) && readConfiguration(resultAt, resultLength);
   showConfigInvalid(!read);
   if (!read) {

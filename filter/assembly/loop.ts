@@ -27,12 +27,14 @@ let armedFor: u64 = 0xffffffffffffffff;
 let leading = false;
 let leaseSaid = false;
 
-/** Starts the timer of a VM that was configured, in the root's own callback. */
+/**
+ * Starts the timer of a VM that was configured, in the root's own callback. A VM shows life only from its first tick on: the
+ * host also configures one that it throws away at once, to try the configuration.
+ */
 export function startLoop(): void {
   nextChores = 0;
   choresDone = 0;
   refresh();
-  showLife();
   armedFor = 0xffffffffffffffff;
   arm(presentNs() + NS_PER_MS);
 }

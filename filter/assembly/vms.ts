@@ -1,4 +1,4 @@
-import { arenaAllocate } from './arena';
+import { arenaAllocate, reserve } from './arena';
 import { presentNs } from './clock';
 import { loadedVersion, sameVersion, VERSION_BYTES } from './exchange';
 import { resultAt, resultLength, setSharedData, sharedCas, sharedData, wakeQueue } from './host';
@@ -21,7 +21,7 @@ const MOST_VMS: u32 = 512;
 const GONE_NS: u64 = 10_000_000_000;
 
 const record: usize = memory.data(32, 8);
-const ids: usize = memory.data(512 * 8, 8);
+let ids: usize = 0;
 
 /** This VM. */
 export let ownId: u64 = 0;
@@ -33,6 +33,7 @@ export let current: u32 = 0;
 
 /** Gives this VM its id; before that nothing here may be called. */
 export function nameVm(): void {
+  if (ids == 0) ids = reserve(MOST_VMS * 8);
   while (ownId == 0) ownId = random64();
 }
 
