@@ -37,7 +37,16 @@ export function abortNow(rule: usize): void {
   );
 }
 
-function answer(status: u32, grpc: bool, grpcStatus: u32, body: usize, bodyLength: u32, pairs: usize, pairsLength: u32, details: string): void {
+function answer(
+  status: u32,
+  grpc: bool,
+  grpcStatus: u32,
+  body: usize,
+  bodyLength: u32,
+  pairs: usize,
+  pairsLength: u32,
+  details: string,
+): void {
   if (grpc && isGrpc()) sendResponse(200, details, body, bodyLength, pairs, pairsLength, grpcStatus);
   else sendResponse(status, details, body, bodyLength, pairs, pairsLength, NO_GRPC);
   countAbort();

@@ -45,9 +45,9 @@ function grow(needed: u64): bool {
  * @returns a 16-aligned address, or 0 when there is none. (`heap.alloc` of the stub runtime traps instead.)
  */
 export function reserve(size: u64): usize {
-  const from = (top == 0 ? <u64>__heap_base : top) + 15 & ~(<u64>15);
+  const from = ((top == 0 ? <u64>__heap_base : top) + 15) & ~(<u64>15);
   const to = from + size;
-  const have = <u64>memory.size() << 16;
+  const have = (<u64>memory.size()) << 16;
   if (to > 0xffff0000) return 0;
   if (to > have && memory.grow(<i32>((to - have + 0xffff) >> 16)) < 0) return 0;
   top = to;

@@ -1,9 +1,5 @@
 import { proxy_get_current_time_nanoseconds } from '@solo-io/proxy-runtime/assembly/imports';
-
-/** WASI's clocks; older hosts answer 58 (not supported) for the monotonic one. 0 = success. */
-// @ts-ignore: decorator
-@external("wasi_snapshot_preview1", "clock_time_get")
-declare function clock_time_get(id: u32, precision: u64, time: usize): u32;
+import { clock_time_get } from './wasi';
 
 const MONOTONIC: u32 = 1;
 const timeAt: usize = memory.data(8, 8);

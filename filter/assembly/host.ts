@@ -152,7 +152,15 @@ export function continueRequest(): void {
 }
 
 /** @param grpcStatus 0xffffffff = none */
-export function sendResponse(status: u32, details: string, body: usize, bodyLength: u32, pairs: usize, pairsLength: u32, grpcStatus: u32): bool {
+export function sendResponse(
+  status: u32,
+  details: string,
+  body: usize,
+  bodyLength: u32,
+  pairs: usize,
+  pairsLength: u32,
+  grpcStatus: u32,
+): bool {
   return proxy_send_local_response(status, nameAt, putAscii(details, nameAt), body, bodyLength, pairs, pairsLength, grpcStatus) == OK;
 }
 

@@ -1,11 +1,5 @@
 import { reserve } from './arena';
-import {
-  HEADER_INBOUND,
-  HEADER_OUTBOUND,
-  TABLE_FIELD_COUNT,
-  TABLE_MAX_THRESHOLD,
-  TABLE_RULE_COUNT,
-} from './layout';
+import { HEADER_INBOUND, HEADER_OUTBOUND, TABLE_FIELD_COUNT, TABLE_MAX_THRESHOLD, TABLE_RULE_COUNT } from './layout';
 import { reserveSlots } from './match';
 import { checkRuleset, REFUSED_NOT, REFUSED_TOO_LARGE } from './ruleset';
 

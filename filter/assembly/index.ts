@@ -1,18 +1,18 @@
 import { reserveAnswers } from './abort';
 import { arenaAllocate, resetArena } from './arena';
 import { resetClock } from './clock';
-import { leaseMs, maxDelayed, readConfiguration, readDirection } from './config';
+import { maxDelayed, readConfiguration, readDirection } from './config';
 import { forgetStream, limitDelayed } from './delays';
 import { LOG_WARN, logText, pluginConfiguration, registerQueue, resultAt, resultLength } from './host';
 import { readIdentity } from './identity';
 import { pollAnswered, startLoop, stopLoop, tick, woken } from './loop';
+import { reserveSlots } from './match';
 import { defineMetrics, showConfigInvalid } from './metrics';
 import { answered } from './poll';
 import { seedRandom } from './random';
-import { reserveSlots } from './match';
-import { CONTINUE, decideRequest } from './request';
+import { decideRequest } from './request';
 import { directionOf, dropRoot, isRoot, primaryRoot, putRoot } from './roots';
-import { addAscii, addHex, addNumber, beginText, textLength, textStart } from './text';
+import { addAscii, addHex, beginText, textLength, textStart } from './text';
 import { nameVm, ownId, ownQueue, setOwnQueue } from './vms';
 
 /** What the host calls (proxy-wasm ABI 0.2.1). Only the callbacks that are used are exported: each costs time per request. */
@@ -49,7 +49,9 @@ export function proxy_on_configure(root: u32, size: u32): u32 {
   showConfigInvalid(!read);
   if (!read) {
     beginText();
-    addAscii('hfi: the plugin configuration can not be read: an object with cluster, and optionally authority, token, direction, leaseMs (1000 to 3600000), maxDelayedRequests (0 to 100000) is needed; the one before stays');
+    addAscii(
+      'hfi: the plugin configuration can not be read: an object with cluster, and optionally authority, token, direction, leaseMs (1000 to 3600000), maxDelayedRequests (0 to 100000) is needed; the one before stays',
+    );
     logText(LOG_WARN);
     return 1;
   }

@@ -1,8 +1,8 @@
 import { presentNs } from './clock';
+import { nextDeadline, releaseDue } from './delays';
 import { leads, resign } from './election';
 import { leaderQueue, leaseUntil, loadedVersion, noVersion, refresh } from './exchange';
 import { actOn, dequeue, LOG_WARN, logText, setTick, wakeQueue } from './host';
-import { nextDeadline, releaseDue } from './delays';
 import { inboundRules, outboundRules } from './in-force';
 import { showConnected, showLease, showRules } from './metrics';
 import { confirm, forgetPoll, leaseLeft, nextPoll, pollWhenDue } from './poll';

@@ -1,9 +1,5 @@
 import { monotonicNs } from './clock';
-
-/** WASI's entropy; Envoy's hosts have it. 0 = success. */
-// @ts-ignore: decorator
-@external("wasi_snapshot_preview1", "random_get")
-declare function random_get(buffer: usize, length: usize): u32;
+import { random_get } from './wasi';
 
 let state: u64 = 0;
 const seedAt: usize = memory.data(8, 8);

@@ -1,0 +1,463 @@
+import { readFileSync } from 'node:fs';
+import { FILTER_PATH } from '../../build/filter.ts';
+
+/**
+ * A host for the filter in Node: the part of proxy-Wasm 0.2.1 that the filter uses (proxy-wasm/spec `abi-versions/v0.2.1`,
+ * and what Envoy's `proxy-wasm-cpp-host` does where the specification is silent). Clock, entropy and the control plane's
+ * answers are the test's.
+ */
+
+const OK = 0;
+const NOT_FOUND = 1;
+const BAD_ARGUMENT = 2;
+const CAS_MISMATCH = 8;
+const EMPTY = 7;
+const INTERNAL_FAILURE = 10;
+
+export interface Exports {
+  readonly memory: WebAssembly.Memory;
+  _initialize(): void;
+  proxy_on_memory_allocate(size: number): number;
+  proxy_on_vm_start(root: number, size: number): number;
+  proxy_on_configure(root: number, size: number): number;
+  proxy_on_context_create(context: number, parent: number): void;
+  proxy_on_request_headers(stream: number, count: number, endOfStream: number): number;
+  proxy_on_tick(root: number): void;
+  proxy_on_queue_ready(root: number, queue: number): void;
+  proxy_on_http_call_response(root: number, token: number, headers: number, body: number, trailers: number): void;
+  proxy_on_delete(context: number): void;
+}
+
+/** A call of the filter that the test answers. */
+export interface Call {
+  readonly vm: Vm;
+  readonly token: number;
+  readonly cluster: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+}
+
+/** What a stream was told. */
+export interface LocalReply {
+  readonly status: number;
+  readonly details: string;
+  readonly body: string;
+  readonly headers: [string, string][];
+  readonly grpcStatus: number;
+}
+
+export interface Stream {
+  readonly id: number;
+  readonly vm: Vm;
+  readonly root: number;
+  /** What `proxy_on_request_headers` returned: 0 continue, 1 stop, 4 hold. */
+  readonly action: number;
+  readonly replies: LocalReply[];
+  continued: number;
+  ended: boolean;
+}
+
+/** What all VMs of one Envoy have in common. */
+export class Process {
+  /** Nanoseconds on the monotonic clock. */
+  nowNs = 1_000_000_000_000n;
+  readonly properties = new Map<string, Uint8Array>();
+  readonly shared = new Map<string, { value: Uint8Array; cas: number }>();
+  readonly queues = new Map<number, { name: string; vm: Vm; messages: Uint8Array[] }>();
+  readonly metrics = new Map<string, { id: number; type: number; value: bigint; records: bigint[] }>();
+  readonly metricNames: string[] = [''];
+  readonly logs: string[] = [];
+  readonly calls: Call[] = [];
+  readonly vms: Vm[] = [];
+  /** Makes `proxy_http_call` fail at once, as for an unknown cluster. */
+  refuseCalls = false;
+  #next = 1;
+  #entropy = 1n;
+
+  constructor(identity: { node?: string; namespace?: string; workload?: string; labels?: Record<string, string> } = {}) {
+    const node = ['xds', 'node'];
+    const set = (path: string[], value: Uint8Array | undefined): void => {
+      if (value !== undefined) this.properties.set([...node, ...path].join('\0'), value);
+    };
+    set(['id'], bytes(identity.node ?? 'sidecar~127.0.0.1~frontend-v1-0.demo~demo.svc.cluster.local'));
+    set(['metadata', 'NAMESPACE'], bytes(identity.namespace ?? 'demo'));
+    set(['metadata', 'WORKLOAD_NAME'], bytes(identity.workload ?? 'frontend-v1'));
+    set(['metadata', 'LABELS'], pairs(Object.entries(identity.labels ?? { app: 'frontend' })));
+  }
+
+  nextId(): number {
+    return this.#next++;
+  }
+
+  /** Deterministic "entropy": SplitMix64 of a counter. */
+  entropy(): bigint {
+    this.#entropy = BigInt.asUintN(64, this.#entropy + 0x9e3779b97f4a7c15n);
+    let z = this.#entropy;
+    z = BigInt.asUintN(64, (z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
+    z = BigInt.asUintN(64, (z ^ (z >> 27n)) * 0x94d049bb133111ebn);
+    return z ^ (z >> 31n);
+  }
+
+  metric(name: string): number {
+    return Number(this.metrics.get(name)?.value ?? 0n);
+  }
+
+  /** Moves the clock, firing every timer at its moment, and hands out queue messages. */
+  advance(ms: number): void {
+    const until = this.nowNs + BigInt(Math.round(ms * 1e6));
+    for (;;) {
+      this.deliver();
+      const due = this.vms
+        .flatMap((vm) => [...vm.timers].map(([root, timer]) => ({ vm, root, timer })))
+        .filter(({ timer }) => timer.at <= until)
+        .sort((a, b) => Number(a.timer.at - b.timer.at))[0];
+      if (due === undefined) break;
+      if (due.timer.at > this.nowNs) this.nowNs = due.timer.at;
+      due.timer.at = this.nowNs + due.timer.period;
+      due.vm.enter(() => due.vm.exports.proxy_on_tick(due.root), due.root);
+    }
+    this.nowNs = until;
+  }
+
+  /** Hands out the messages that wait in queues. */
+  deliver(): void {
+    for (const [token, queue] of this.queues) {
+      if (queue.messages.length > 0 && queue.vm.queueRoot !== 0 && !queue.vm.dead) {
+        queue.vm.enter(() => queue.vm.exports.proxy_on_queue_ready(queue.vm.queueRoot, token), queue.vm.queueRoot);
+      }
+    }
+  }
+
+  /** The newest call that nobody has answered, taken off the list. */
+  takeCall(): Call | undefined {
+    return this.calls.pop();
+  }
+}
+
+/** Reads the built filter. */
+export function filterModule(): WebAssembly.Module {
+  return new WebAssembly.Module(readFileSync(FILTER_PATH));
+}
+
+const utf8 = new TextEncoder();
+const text = new TextDecoder('utf-8', { fatal: false });
+
+export function bytes(value: string | Uint8Array): Uint8Array {
+  return typeof value === 'string' ? utf8.encode(value) : value;
+}
+
+/** Header pairs as the host passes them. */
+export function pairs(list: readonly (readonly [string | Uint8Array, string | Uint8Array])[]): Uint8Array {
+  const parts = list.map(([name, value]) => [bytes(name), bytes(value)] as const);
+  const out = new Uint8Array(parts.reduce((sum, [name, value]) => sum + 10 + name.length + value.length, 4));
+  const view = new DataView(out.buffer);
+  view.setUint32(0, parts.length, true);
+  let at = 4 + parts.length * 8;
+  parts.forEach(([name, value], i) => {
+    view.setUint32(4 + i * 8, name.length, true);
+    view.setUint32(8 + i * 8, value.length, true);
+    out.set(name, at);
+    out.set(value, at + name.length + 1);
+    at += name.length + value.length + 2;
+  });
+  return out;
+}
+
+/** The reverse of `pairs`. */
+export function unpair(from: Uint8Array): [string, string][] {
+  if (from.length < 4) return [];
+  const view = new DataView(from.buffer, from.byteOffset, from.byteLength);
+  const count = view.getUint32(0, true);
+  let at = 4 + count * 8;
+  return Array.from({ length: count }, (_, i) => {
+    const name = view.getUint32(4 + i * 8, true);
+    const value = view.getUint32(8 + i * 8, true);
+    const pair: [string, string] = [
+      text.decode(from.subarray(at, at + name)),
+      text.decode(from.subarray(at + name + 1, at + name + 1 + value)),
+    ];
+    at += name + value + 2;
+    return pair;
+  });
+}
+
+/** One VM: a worker's, or the main thread's. */
+export class Vm {
+  readonly exports: Exports;
+  readonly timers = new Map<number, { at: bigint; period: bigint }>();
+  readonly streams = new Map<number, Stream & { headers: Uint8Array }>();
+  readonly roots = new Map<number, Uint8Array>();
+  queueRoot = 0;
+  dead = false;
+  /** Host calls and bytes handed to the VM since `resetCounts`, by the function's name. */
+  readonly counts = new Map<string, number>();
+  copied = 0;
+  readonly process: Process;
+  #context = 0;
+  #effective = 0;
+  #configuration: Uint8Array = new Uint8Array();
+  #answer: { headers: readonly (readonly [string, string])[]; body: Uint8Array } | undefined;
+
+  constructor(process: Process, module: WebAssembly.Module) {
+    this.process = process;
+    const instance = new WebAssembly.Instance(module, this.#imports());
+    this.exports = instance.exports as unknown as Exports;
+    this.exports._initialize();
+    process.vms.push(this);
+  }
+
+  /** Makes a root context, as the host does for each different configuration. */
+  configure(configuration: object | string, root = this.process.nextId()): number {
+    const own = bytes(typeof configuration === 'string' ? configuration : JSON.stringify(configuration));
+    this.roots.set(root, own);
+    this.#configuration = own;
+    this.enter(() => {
+      this.exports.proxy_on_context_create(root, 0);
+      this.exports.proxy_on_vm_start(root, 0);
+      this.exports.proxy_on_configure(root, own.length);
+    }, root);
+    return root;
+  }
+
+  dropRoot(root: number): void {
+    this.timers.delete(root);
+    this.roots.delete(root);
+    this.enter(() => this.exports.proxy_on_delete(root), root);
+  }
+
+  /** The VM vanishes without a word. */
+  kill(): void {
+    this.dead = true;
+    this.timers.clear();
+    this.process.vms.splice(this.process.vms.indexOf(this), 1);
+  }
+
+  /** Begins a request. `headers` as pairs, or as the raw bytes that the host would hand over. */
+  request(root: number, headers: readonly (readonly [string | Uint8Array, string | Uint8Array])[] | Uint8Array): Stream {
+    const id = this.process.nextId();
+    const raw = headers instanceof Uint8Array ? headers : pairs(headers);
+    const stream = { id, vm: this, root, action: 0, replies: [] as LocalReply[], continued: 0, ended: false, headers: raw };
+    this.streams.set(id, stream);
+    this.enter(() => {
+      this.exports.proxy_on_context_create(id, root);
+      stream.action = this.exports.proxy_on_request_headers(id, 0, 1);
+    }, id);
+    return stream;
+  }
+
+  /** The stream is over, by its end or because the client went away. */
+  end(stream: Stream): void {
+    stream.ended = true;
+    this.streams.delete(stream.id);
+    this.enter(() => this.exports.proxy_on_delete(stream.id), stream.id);
+  }
+
+  /** Answers a call; no headers mean that no answer came. */
+  answer(call: Call, headers: readonly (readonly [string, string])[], body: Uint8Array = new Uint8Array()): void {
+    this.#answer = { headers, body };
+    const root = [...this.roots.keys()][0] ?? 0;
+    this.enter(() => this.exports.proxy_on_http_call_response(root, call.token, headers.length, body.length, 0), root);
+    this.#answer = undefined;
+    this.process.deliver();
+  }
+
+  resetCounts(): void {
+    this.counts.clear();
+    this.copied = 0;
+  }
+
+  enter(run: () => void, context: number): void {
+    const before = [this.#context, this.#effective] as const;
+    this.#context = context;
+    this.#effective = 0;
+    try {
+      run();
+    } finally {
+      [this.#context, this.#effective] = before;
+    }
+  }
+
+  get #acting(): number {
+    return this.#effective === 0 ? this.#context : this.#effective;
+  }
+
+  #rootOf(context: number): number {
+    return this.streams.get(context)?.root ?? context;
+  }
+
+  #read(at: number, length: number): Uint8Array {
+    return new Uint8Array(this.exports.memory.buffer, at, length).slice();
+  }
+
+  #text(at: number, length: number): string {
+    return text.decode(this.#read(at, length));
+  }
+
+  #u32(at: number, value: number): void {
+    new DataView(this.exports.memory.buffer).setUint32(at, value, true);
+  }
+
+  #give(value: Uint8Array | undefined, addressAt: number, lengthAt: number): number {
+    if (value === undefined) return NOT_FOUND;
+    const at = this.exports.proxy_on_memory_allocate(value.length);
+    if (at === 0) return INTERNAL_FAILURE;
+    new Uint8Array(this.exports.memory.buffer).set(value, at);
+    this.#u32(addressAt, at);
+    this.#u32(lengthAt, value.length);
+    this.copied += value.length;
+    return OK;
+  }
+
+  #imports(): WebAssembly.Imports {
+    const { process } = this;
+    const env = {
+      proxy_log: (level: number, at: number, length: number) => {
+        process.logs.push(`${level} ${this.#text(at, length)}`);
+        return OK;
+      },
+      proxy_set_tick_period_milliseconds: (ms: number) => {
+        const root = this.#rootOf(this.#acting);
+        if (ms === 0) this.timers.delete(root);
+        else this.timers.set(root, { at: process.nowNs + BigInt(ms) * 1_000_000n, period: BigInt(ms) * 1_000_000n });
+        return OK;
+      },
+      proxy_get_current_time_nanoseconds: (at: number) => {
+        new DataView(this.exports.memory.buffer).setBigUint64(at, process.nowNs, true);
+        return OK;
+      },
+      proxy_get_property: (path: number, length: number, address: number, size: number) => {
+        const name = this.#text(path, length);
+        return this.#give(process.properties.get(name), address, size);
+      },
+      proxy_get_shared_data: (key: number, length: number, address: number, size: number, cas: number) => {
+        const entry = process.shared.get(this.#text(key, length));
+        if (entry === undefined) return NOT_FOUND;
+        this.#u32(cas, entry.cas);
+        return this.#give(entry.value, address, size);
+      },
+      proxy_set_shared_data: (key: number, length: number, value: number, size: number, cas: number) => {
+        const name = this.#text(key, length);
+        const entry = process.shared.get(name);
+        // As the real host: a change number of 0 writes whatever is there.
+        if (entry !== undefined && cas !== 0 && cas !== entry.cas) return CAS_MISMATCH;
+        process.shared.set(name, { value: this.#read(value, size), cas: (entry?.cas ?? 0) + 1 });
+        return OK;
+      },
+      proxy_register_shared_queue: (name: number, length: number, token: number) => {
+        const id = process.nextId();
+        process.queues.set(id, { name: this.#text(name, length), vm: this, messages: [] });
+        this.queueRoot = this.#acting;
+        this.#u32(token, id);
+        return OK;
+      },
+      proxy_enqueue_shared_queue: (token: number, at: number, length: number) => {
+        const queue = process.queues.get(token);
+        queue?.messages.push(this.#read(at, length));
+        return queue === undefined ? NOT_FOUND : OK;
+      },
+      proxy_dequeue_shared_queue: (token: number, address: number, size: number) => {
+        const queue = process.queues.get(token);
+        const message = queue?.messages.shift();
+        return message === undefined ? EMPTY : this.#give(message, address, size);
+      },
+      proxy_get_header_map_pairs: (type: number, address: number, size: number) => {
+        const stream = this.streams.get(this.#acting);
+        return type === 0 ? this.#give(stream?.headers, address, size) : BAD_ARGUMENT;
+      },
+      proxy_get_header_map_value: (type: number, key: number, length: number, address: number, size: number) => {
+        const name = this.#text(key, length);
+        const list = type === 6 ? (this.#answer?.headers ?? []) : unpair(this.streams.get(this.#acting)?.headers ?? new Uint8Array());
+        const found = list.find(([header]) => header === name);
+        return this.#give(found === undefined ? undefined : bytes(found[1]), address, size);
+      },
+      proxy_get_buffer_bytes: (type: number, start: number, length: number, address: number, size: number) => {
+        const source = type === 7 ? this.#configuration : type === 4 ? this.#answer?.body : undefined;
+        return this.#give(source?.subarray(start, start + length), address, size);
+      },
+      proxy_http_call: (cluster: number, clusterLength: number, headers: number, headersLength: number, ...rest: number[]) => {
+        if (process.refuseCalls) return BAD_ARGUMENT;
+        const token = process.nextId();
+        const [, , , , timeoutMs = 0, tokenAt = 0] = rest;
+        this.#u32(tokenAt, token);
+        process.calls.push({
+          vm: this,
+          token,
+          cluster: this.#text(cluster, clusterLength),
+          headers: Object.fromEntries(unpair(this.#read(headers, headersLength))),
+          timeoutMs,
+        });
+        return OK;
+      },
+      proxy_define_metric: (type: number, name: number, length: number, id: number) => {
+        const metric = this.#text(name, length);
+        const known = process.metrics.get(metric);
+        const number = known?.id ?? process.metricNames.push(metric) - 1;
+        if (known === undefined) process.metrics.set(metric, { id: number, type, value: 0n, records: [] });
+        this.#u32(id, number);
+        return OK;
+      },
+      proxy_increment_metric: (id: number, by: bigint) => {
+        const metric = process.metrics.get(process.metricNames[id] ?? '');
+        if (metric === undefined) return BAD_ARGUMENT;
+        metric.value += BigInt.asIntN(64, by);
+        return OK;
+      },
+      proxy_record_metric: (id: number, value: bigint) => {
+        const metric = process.metrics.get(process.metricNames[id] ?? '');
+        if (metric === undefined) return BAD_ARGUMENT;
+        if (metric.type === 2) metric.records.push(value);
+        metric.value = value;
+        return OK;
+      },
+      proxy_set_effective_context: (context: number) => {
+        if (!this.streams.has(context) && !this.roots.has(context)) return BAD_ARGUMENT;
+        this.#effective = context;
+        return OK;
+      },
+      proxy_continue_stream: () => {
+        const stream = this.streams.get(this.#acting);
+        if (stream === undefined) return BAD_ARGUMENT;
+        stream.continued++;
+        return OK;
+      },
+      proxy_send_local_response: (...args: number[]) => {
+        const stream = this.streams.get(this.#acting);
+        if (stream === undefined) return BAD_ARGUMENT;
+        const [status = 0, details = 0, detailsLength = 0, body = 0, bodyLength = 0, headers = 0, headersLength = 0, grpcStatus = 0] = args;
+        stream.replies.push({
+          status,
+          details: this.#text(details, detailsLength),
+          body: this.#text(body, bodyLength),
+          headers: unpair(this.#read(headers, headersLength)),
+          grpcStatus: grpcStatus | 0,
+        });
+        return OK;
+      },
+    };
+    const wasi = {
+      random_get: (at: number, length: number) => {
+        for (let i = 0; i < length; i++) new Uint8Array(this.exports.memory.buffer)[at + i] = Number(process.entropy() & 0xffn);
+        return 0;
+      },
+      clock_time_get: (_id: number, _precision: bigint, at: number) => {
+        new DataView(this.exports.memory.buffer).setBigUint64(at, process.nowNs, true);
+        return 0;
+      },
+    };
+    return { env: this.#counted(env), wasi_snapshot_preview1: this.#counted(wasi) };
+  }
+
+  #counted<Functions extends Record<string, (...args: never[]) => number>>(
+    functions: Functions,
+  ): Record<string, (...args: never[]) => number> {
+    return Object.fromEntries(
+      Object.entries(functions).map(([name, run]) => [
+        name,
+        (...args: never[]) => {
+          this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
+          return run(...args);
+        },
+      ]),
+    );
+  }
+}
