@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { bootstrap, type Sidecar } from './bootstrap.ts';
+import { SandboxFailure } from './failure.ts';
 import { projectRoot } from './project.ts';
 import type { ProxyInfo } from './state.ts';
 import type { Part } from './supervisor.ts';
@@ -64,4 +65,11 @@ export function proxyPart(envoy: string, sidecar: Sidecar, folder: string, concu
 export function proxyInfo({ name, namespace, workload, inbound, outbound, adminPort }: Sidecar): ProxyInfo {
   const url = (port: number): string => `http://127.0.0.1:${port}`;
   return { name, namespace, workload, inboundUrl: url(inbound.port), outboundUrl: url(outbound.port), adminUrl: url(adminPort) };
+}
+
+/** The built filter's module. Throws SandboxFailure when it isn't built. */
+export function builtFilter(): string {
+  const filter = path.join(projectRoot(), 'dist', 'filter', 'plugin.wasm');
+  if (!existsSync(filter)) throw new SandboxFailure(`The filter isn't built (${filter}): run npm run build.`);
+  return filter;
 }

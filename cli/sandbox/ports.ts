@@ -40,7 +40,11 @@ function ownerOf(port: number): string | undefined {
   const inodes = listeningInodes(port);
   try {
     for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-      if (holdsOne(pid, inodes)) return `${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()} (pid ${pid})`;
+      if (holdsOne(pid, inodes)) {
+        // The command's own name: the kernel's word for it may be that of a thread.
+        const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0] ?? '';
+        return `${command.slice(command.lastIndexOf('/') + 1)} (pid ${pid})`;
+      }
     }
   } catch {
     // No /proc, or the process ended meanwhile.

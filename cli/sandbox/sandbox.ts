@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import path from 'node:path';
 import { findBinary } from './binaries.ts';
-import type { Sidecar, Upstream } from './bootstrap.ts';
+import type { Sidecar } from './bootstrap.ts';
 import { addContext, removeContext } from './context.ts';
 import { SandboxFailure } from './failure.ts';
 import { takeOrders } from './orders.ts';
-import { controlPlanePart, demoPart, etcdPart, proxyInfo, proxyPart } from './parts.ts';
+import { builtFilter, controlPlanePart, demoPart, etcdPart, proxyInfo, proxyPart } from './parts.ts';
 import { freePorts, requireFree } from './ports.ts';
 import { endProcess, processId } from './process.ts';
-import { projectRoot, sandboxFolder } from './project.ts';
+import { sandboxFolder } from './project.ts';
 import { readState, removeState, runningSandbox, type SandboxState, writeState } from './state.ts';
 import { type PartStatus, Supervisor } from './supervisor.ts';
 
@@ -22,19 +22,9 @@ export interface SandboxOptions {
   readonly concurrency: number;
   /** The demo's ports; undefined leaves the demo out. */
   readonly demo?: { readonly frontendPort: number; readonly backendPort: number } | undefined;
-  /** The filter's module; undefined: the built one. */
-  readonly filter?: string | undefined;
   readonly progress: (line: string) => void;
   /** Called when a part ends unasked. */
   readonly died: (part: PartStatus) => void;
-}
-
-/** A sidecar before a service of the user's own. */
-export interface OwnService {
-  readonly name: string;
-  readonly namespace: string;
-  readonly port: number;
-  readonly upstream: Upstream;
 }
 
 /** The embedded stack: etcd, the control plane, and the demo's services behind their proxies, as processes of this one. */
@@ -95,7 +85,7 @@ export class Sandbox {
   /** Starts every part, each once what it needs is ready. Throws SandboxFailure; call `down` then. */
   async up(): Promise<void> {
     const { progress } = this.#options;
-    const filter = this.#filter();
+    const filter = builtFilter();
     const [envoy, etcd] = await Promise.all([findBinary('envoy', progress), findBinary('etcd', progress)]);
     for (const note of [...envoy.notes, ...etcd.notes]) progress(`Note: ${note}`);
     this.#envoy = envoy.path;
@@ -116,12 +106,6 @@ export class Sandbox {
     await this.#supervisor.end();
     removeContext(this.#state.tokens.admin, this.#state.previousContext);
     removeState(this.#folder);
-  }
-
-  #filter(): string {
-    const filter = this.#options.filter ?? path.join(projectRoot(), 'dist', 'filter', 'plugin.wasm');
-    if (!existsSync(filter)) throw new SandboxFailure(`The filter isn't built (${filter}): run npm run build.`);
-    return filter;
   }
 
   async #startControlPlane(etcd: string): Promise<void> {
