@@ -26,6 +26,12 @@ export function arenaAllocate(size: u32): usize {
   return at;
 }
 
+/** Makes sure that the next `size` bytes lie side by side, however they are asked for. @returns false without memory */
+export function arenaEnsure(size: u32): bool {
+  const aligned = (<u64>size + 7) & ~(<u64>7);
+  return <u64>used + aligned <= <u64>capacity || grow(aligned);
+}
+
 // What was handed out before stays where it is: the new space is another one.
 function grow(needed: u64): bool {
   let size: u64 = max<u64>(FIRST_BYTES, <u64>capacity * 2);

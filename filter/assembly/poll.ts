@@ -1,4 +1,4 @@
-import { arenaAllocate } from './arena';
+import { arenaAllocate, arenaEnsure } from './arena';
 import { presentNs } from './clock';
 import { authorityAt, authorityLength, clusterAt, clusterLength, leaseMs, tokenAt, tokenLength } from './config';
 import { leaseUntil, loadedVersion, noVersion, publishRuleset, publishState, takeReceived, VERSION_BYTES } from './exchange';
@@ -192,15 +192,13 @@ function receive(bodySize: u32): u32 {
   if (bodySize > MAX_RULESET_BYTES) return REFUSED_TOO_LARGE;
   if (!callResponseHeader('etag') || resultLength != VERSION_BYTES + 2) return REFUSED_LENGTH;
   memory.copy(received, resultAt + 1, VERSION_BYTES);
-  if (bodySize == 0 || !callResponseBody(bodySize) || resultLength != bodySize) return REFUSED_LENGTH;
-  const bytes = resultAt;
-  const length = resultLength;
-  const room = arenaAllocate(VERSION_BYTES + length);
-  if (room == 0) return REFUSED_TOO_LARGE;
-  const reason = takeReceived(received, bytes, length);
+  // Room for the version right in front of where the host will put the body, so that both can be shared without a copy.
+  if (!arenaEnsure(VERSION_BYTES + bodySize)) return REFUSED_TOO_LARGE;
+  const room = arenaAllocate(VERSION_BYTES);
+  if (bodySize == 0 || !callResponseBody(bodySize) || resultLength != bodySize || resultAt != room + VERSION_BYTES) return REFUSED_LENGTH;
+  const reason = takeReceived(received, room + VERSION_BYTES, bodySize);
   if (reason != REFUSED_NOT) return reason;
-  memory.copy(room + VERSION_BYTES, bytes, length);
-  return publishRuleset(received, room, length) ? REFUSED_NOT : REFUSED_TOO_LARGE;
+  return publishRuleset(received, room, bodySize) ? REFUSED_NOT : REFUSED_TOO_LARGE;
 }
 
 function refuse(reason: u32): void {
