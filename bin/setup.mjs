@@ -46,11 +46,15 @@ function run(command, args, quiet) {
 }
 
 /** A step of the set-up: shown once it takes longer than a second, and with all that it printed when it fails. */
-async function step(what, command, args) {
+async function step(what, command, args, otherwise) {
   const start = Date.now();
   const timer = setTimeout(() => process.stderr.write(`${what} …\n`), 1000);
   const { code, signal, output } = await run(command, args, true);
   clearTimeout(timer);
+  if (code !== 0 && otherwise?.when.test(output)) {
+    process.stderr.write(`${otherwise.note}\n`);
+    return step(what, command, otherwise.args);
+  }
   if (code !== 0) {
     if (!signal) process.stderr.write(`${output.trim()}\n${what} failed: ${reason(command, code, output)}\n`);
     process.exit(code || 1);
@@ -100,7 +104,14 @@ async function install() {
     if (existsSync(npmsOwn) && statSync(npmsOwn).mtimeMs >= statSync(path.join(root, 'package-lock.json')).mtimeMs)
       return leave(mark, lock);
   }
-  await step('Installing packages', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  const quietly = ['--no-audit', '--no-fund', '--loglevel=error'];
+  // npm ci refuses a lockfile made where the registry lacks other platforms' optional packages; npm install then takes the locked
+  // versions, checked by the same hashes, and --no-save leaves the lockfile alone.
+  await step('Installing packages', 'npm', ['ci', ...quietly], {
+    when: /can only install packages when your package.json and package-lock.json/,
+    args: ['install', '--no-save', ...quietly],
+    note: 'npm ci finds package-lock.json incomplete; installing its locked versions with npm install instead.',
+  });
   if (!existsSync(node))
     fail(
       "npm installed the packages but not the project's Node (its install script was not allowed): run npm ci with scripts, without --ignore-scripts.",
