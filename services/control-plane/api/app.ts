@@ -1,0 +1,70 @@
+import { OpenAPIHono } from '@hono/zod-openapi';
+import { HTTPException } from 'hono/http-exception';
+import { policy } from '../../policy/schema.ts';
+import { StoreRefused, StoreUnavailable } from '../store/store.ts';
+import { auditRoutes } from './audit.ts';
+import { docsRoutes } from './docs.ts';
+import type { Env } from './env.ts';
+import { healthRoutes } from './health.ts';
+import { observe } from './observe.ts';
+import type { Parts } from './parts.ts';
+import { policyRoutes } from './policies.ts';
+import { answerProblem, Problem } from './problem.ts';
+import { proxyRoutes } from './proxies.ts';
+import { rolloutRoutes } from './rollout.ts';
+import { rulesetRoutes } from './ruleset.ts';
+import { statusRoutes } from './status.ts';
+
+/** The type of the whole API, for the typed client `hc<AppType>`. */
+export type AppType = ReturnType<typeof makeApp>;
+
+/** Makes the API: every route, and the one place where what is thrown becomes an answer. */
+export function makeApp(parts: Parts) {
+  const app = new OpenAPIHono<Env>();
+  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
+  app.openAPIRegistry.register('Policy', policy);
+  const document = () =>
+    app.getOpenAPI31Document({
+      openapi: '3.1.0',
+      info: {
+        title: 'HFI control plane',
+        version: parts.version,
+        description: 'Faults for the services of an Istio mesh. Errors are RFC 9457 `application/problem+json`.',
+        license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
+      },
+    });
+
+  app.use(observe(parts));
+  app.onError((error, c) => answerProblem(c, asProblem(error, parts)));
+  app.notFound((c) => answerProblem(c, new Problem('not-found', `There is nothing at ${c.req.method} ${c.req.path}.`)));
+
+  const routed = app
+    .route('/', policyRoutes(parts))
+    .route('/', rulesetRoutes(parts))
+    .route('/', proxyRoutes(parts))
+    .route('/', rolloutRoutes(parts))
+    .route('/', auditRoutes(parts))
+    .route('/', statusRoutes(parts))
+    .route('/', healthRoutes(parts))
+    .route('/', docsRoutes(document as unknown as Parameters<typeof docsRoutes>[0]));
+  routed.get('/openapi.json', (c) => c.json(document(), 200));
+  return routed;
+}
+
+/** Seconds after which a client may try again when etcd didn't answer. */
+const RETRY_AFTER_SECONDS = 1;
+
+function asProblem(error: unknown, parts: Parts): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof StoreUnavailable) {
+    return new Problem('store-unavailable', `${error.message}; a change may or may not have been done.`, {
+      retryAfter: RETRY_AFTER_SECONDS,
+      cause: error,
+    });
+  }
+  if (error instanceof StoreRefused) return new Problem('too-large', 'The policy is larger than etcd takes.', { cause: error });
+  if (error instanceof HTTPException && error.status < 500) return new Problem('invalid', error.message, { cause: error });
+  // What went wrong inside is for the log, not for the caller.
+  parts.log.error({ err: error }, 'request failed');
+  return new Problem('internal', 'Something went wrong; the log of the control plane says what.', { cause: error });
+}

@@ -1,0 +1,22 @@
+import type { MiddlewareHandler } from 'hono';
+import { routePath } from 'hono/route';
+import type { Env } from './env.ts';
+import type { Parts } from './parts.ts';
+
+const POLLS = new Set(['/v1/ruleset', '/v1/rollout']);
+
+/** Counts and logs each answer. Headers and queries are left out of the log: they may hold a token. */
+export function observe({ runtime, metrics, log }: Parts): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    const start = runtime.clock.elapsed();
+    await next();
+    const ms = runtime.clock.elapsed() - start;
+    const route = routePath(c, -1);
+    const { method } = c.req;
+    const { status } = c.res;
+    metrics.requests.inc({ method, route, status });
+    if (!POLLS.has(route)) metrics.duration.observe({ method, route }, ms / 1000);
+    const level = status >= 500 ? 'warn' : method === 'GET' ? 'debug' : 'info';
+    log[level]({ method, path: c.req.path, status, ms: Math.round(ms * 10) / 10, actor: c.get('actor')?.name }, 'answered');
+  };
+}

@@ -1,0 +1,34 @@
+import type { Logger } from 'pino';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Peers } from '../replicas/peers.ts';
+import type { Runtime } from '../runtime.ts';
+import type { Store, StoredPolicy } from '../store/store.ts';
+import type { Tokens } from './auth.ts';
+import type { RateLimit } from './rate-limit.ts';
+
+/** The copy of the policies that this replica follows. */
+export interface Copy {
+  readonly policies: ReadonlyMap<string, StoredPolicy>;
+  /** The newest revision that is in it completely. */
+  readonly revision: number;
+  /** Whether it is known to be current, or was a short while ago. */
+  fresh(): boolean;
+}
+
+/** What the routes are made of. */
+export interface Parts {
+  readonly runtime: Runtime;
+  readonly store: Store;
+  readonly copy: Copy;
+  readonly fleet: Fleet;
+  readonly peers: Peers;
+  readonly tokens: Tokens;
+  readonly writeLimit: RateLimit;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly replica: string;
+  readonly version: string;
+  /** False from the moment on at which this replica is told to end. */
+  readonly serving: () => boolean;
+}

@@ -1,0 +1,96 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Policy } from '../../policy/schema.ts';
+import type { Origin, StoredPolicy } from '../store/store.ts';
+import type { Parts } from './parts.ts';
+import { Problem } from './problem.ts';
+
+/** What a writer asks of what is there already. */
+export type Intent =
+  | { readonly kind: 'any' }
+  /** Only if it isn't there; `otherwise` is how it is refused if it is. */
+  | { readonly kind: 'create'; readonly otherwise: 'conflict' | 'precondition-failed' }
+  /** Only if it is at this revision. */
+  | { readonly kind: 'at'; readonly revision: number }
+  /** Only if it is there, at whatever revision. */
+  | { readonly kind: 'exists' };
+
+export interface Written {
+  readonly result: 'created' | 'configured' | 'unchanged';
+  readonly stored: StoredPolicy;
+}
+
+/** Each try begins with what the failed one found, so only writers of the very same policy can use them up. */
+const TRIES = 20;
+
+/**
+ * Writes a policy. What this replica remembers is only where the first try begins: the store's compare on the revision
+ * decides, and a try that fails brings what is really there. So a write costs one transaction.
+ */
+export async function writePolicy(parts: Parts, policy: Policy, intent: Intent, origin: Origin, dryRun: boolean): Promise<Written> {
+  const { name } = policy.metadata;
+  let base = await begin(parts, name, intent, dryRun);
+  for (let left = TRIES; left > 0; left--) {
+    refuseUnless(intent, name, base);
+    const same = base !== undefined && isDeepStrictEqual(base.policy.spec, policy.spec) && !hasDuration(policy);
+    const result = base === undefined ? 'created' : same ? 'unchanged' : 'configured';
+    if (dryRun) {
+      return { result, stored: base !== undefined && same ? base : planned(policy, base, origin) };
+    }
+    const outcome = base !== undefined && same ? await parts.store.unchanged(base) : await parts.store.put(policy, base, origin);
+    if (outcome.done) return { result, stored: outcome.value };
+    base = outcome.current;
+  }
+  throw new Problem('conflict', `Others change ${JSON.stringify(name)} all the time; try again.`);
+}
+
+/** Deletes a policy; gives the revision of the removal. */
+export async function deletePolicy(parts: Parts, name: string, intent: Intent, origin: Origin): Promise<number> {
+  let base = await begin(parts, name, intent, false);
+  // What isn't remembered may be there all the same, written through another replica a moment ago.
+  if (base === undefined) base = await parts.store.get(name);
+  for (let left = TRIES; left > 0; left--) {
+    if (base === undefined) throw new Problem('not-found', `There is no policy ${JSON.stringify(name)}.`);
+    refuseUnless(intent, name, base);
+    const outcome = await parts.store.remove(base, origin);
+    if (outcome.done) return outcome.value;
+    base = outcome.current;
+  }
+  throw new Problem('conflict', `Others change ${JSON.stringify(name)} all the time; try again.`);
+}
+
+async function begin(parts: Parts, name: string, intent: Intent, mustBeCurrent: boolean): Promise<StoredPolicy | undefined> {
+  const remembered = parts.copy.policies.get(name);
+  // A wish that this replica's memory doesn't fulfil may be fulfilled by what is really there.
+  const doubtful = !fulfils(intent, remembered);
+  return mustBeCurrent || doubtful ? parts.store.get(name) : remembered;
+}
+
+function fulfils(intent: Intent, base: StoredPolicy | undefined): boolean {
+  switch (intent.kind) {
+    case 'any':
+      return true;
+    case 'create':
+      return base === undefined;
+    case 'exists':
+      return base !== undefined;
+    case 'at':
+      return base?.revision === intent.revision;
+  }
+}
+
+function refuseUnless(intent: Intent, name: string, base: StoredPolicy | undefined): void {
+  if (fulfils(intent, base)) return;
+  const quoted = JSON.stringify(name);
+  if (base === undefined) throw new Problem('precondition-failed', `There is no policy ${quoted}.`);
+  if (intent.kind === 'create') throw new Problem(intent.otherwise, `There is a policy ${quoted} already, at version ${base.revision}.`);
+  throw new Problem('precondition-failed', `The policy ${quoted} is at version ${base.revision} now.`);
+}
+
+function hasDuration(policy: Policy): boolean {
+  return policy.spec.rules.some((rule) => rule.fault.duration_seconds > 0);
+}
+
+/** What a write would make, for a dry run. */
+function planned(policy: Policy, base: StoredPolicy | undefined, { time }: Origin): StoredPolicy {
+  return { policy, createdAt: base?.createdAt ?? time, appliedAt: time, revision: base?.revision ?? 0, lease: '0' };
+}

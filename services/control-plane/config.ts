@@ -1,0 +1,120 @@
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { z } from '@hono/zod-openapi';
+import { ROLES, type Token } from './api/auth.ts';
+import type { EtcdConfig } from './store/client.ts';
+
+export interface Config {
+  readonly host: string;
+  readonly port: number;
+  readonly etcd: EtcdConfig;
+  readonly tokens: readonly Token[];
+  readonly replica: string;
+  /** Where the other replicas reach this one; undefined = alone. */
+  readonly advertiseUrl: string | undefined;
+  readonly logLevel: string;
+  /** How long answers under way may take after the end was asked for, in milliseconds. */
+  readonly drainMs: number;
+  /** How long a copy of the policies that could not be confirmed is still served, in milliseconds. */
+  readonly staleMs: number;
+  /** Changes a second that one token may make in the long run, and at once. */
+  readonly writesPerSecond: number;
+  readonly writeBurst: number;
+}
+
+/** A variable that can't be used; the message names it and says what is allowed. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+
+const tokensSchema = z
+  .array(
+    z.strictObject({
+      name: z.string().min(1),
+      role: z.enum(ROLES),
+      token: z.string().regex(/^[\x21-\x7e]{16,}$/, 'must be at least 16 printable ASCII characters without spaces'),
+    }),
+  )
+  .min(1, 'needs at least one token');
+
+/**
+ * Reads the configuration from environment variables.
+ *
+ * @throws ConfigError
+ */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const [host, port] = listen(env.HFI_LISTEN ?? '0.0.0.0:8080');
+  return {
+    host,
+    port,
+    etcd: {
+      endpoints: list('HFI_ETCD_ENDPOINTS', env.HFI_ETCD_ENDPOINTS ?? 'http://127.0.0.1:2379'),
+      username: env.HFI_ETCD_USERNAME,
+      password: env.HFI_ETCD_PASSWORD,
+      caFile: env.HFI_ETCD_CA_FILE,
+      certFile: env.HFI_ETCD_CERT_FILE,
+      keyFile: env.HFI_ETCD_KEY_FILE,
+    },
+    tokens: readTokens(env.HFI_TOKENS_FILE),
+    replica: env.HFI_REPLICA ?? hostname(),
+    advertiseUrl: env.HFI_ADVERTISE_URL === undefined ? undefined : url('HFI_ADVERTISE_URL', env.HFI_ADVERTISE_URL),
+    logLevel: oneOf('HFI_LOG_LEVEL', env.HFI_LOG_LEVEL ?? 'info', LEVELS),
+    drainMs: whole('HFI_DRAIN_MS', env.HFI_DRAIN_MS ?? '5000', 0, 600_000),
+    staleMs: whole('HFI_STALE_MS', env.HFI_STALE_MS ?? '10000', 1000, 600_000),
+    writesPerSecond: whole('HFI_WRITES_PER_SECOND', env.HFI_WRITES_PER_SECOND ?? '2000', 1, 1_000_000),
+    writeBurst: whole('HFI_WRITE_BURST', env.HFI_WRITE_BURST ?? '4000', 1, 1_000_000),
+  };
+}
+
+function listen(text: string): [string, number] {
+  const found = /^(.+):(\d{1,5})$/.exec(text);
+  const port = Number(found?.[2]);
+  if (found?.[1] === undefined || port > 65_535)
+    throw new ConfigError(`HFI_LISTEN is "${text}"; it must be host:port, such as 0.0.0.0:8080`);
+  return [found[1].replace(/^\[(.*)\]$/, '$1'), port];
+}
+
+function url(name: string, text: string): string {
+  if (!/^https?:\/\//.test(text) || !URL.canParse(text))
+    throw new ConfigError(`${name} has "${text}"; it must be a URL, such as http://127.0.0.1:2379`);
+  return text;
+}
+
+function list(name: string, text: string): string[] {
+  return text.split(',').map((part) => url(name, part.trim()));
+}
+
+function oneOf(name: string, text: string, allowed: readonly string[]): string {
+  if (!allowed.includes(text)) throw new ConfigError(`${name} is "${text}"; it must be one of ${allowed.join(', ')}`);
+  return text;
+}
+
+function whole(name: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < least || value > most) {
+    throw new ConfigError(`${name} is "${text}"; it must be a whole number from ${least} to ${most}`);
+  }
+  return value;
+}
+
+function readTokens(file: string | undefined): Token[] {
+  if (file === undefined) {
+    throw new ConfigError('HFI_TOKENS_FILE is not set; it must name a JSON file like [{"name":"ops","role":"admin","token":"…"}]');
+  }
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    // The parser's own message would quote what it read.
+    const reason = error instanceof SyntaxError ? 'it is not JSON' : String(error instanceof Error ? error.message : error);
+    throw new ConfigError(`HFI_TOKENS_FILE can not be read: ${reason}`);
+  }
+  const result = tokensSchema.safeParse(parsed);
+  if (!result.success) {
+    const [issue] = result.error.issues;
+    throw new ConfigError(`HFI_TOKENS_FILE: [${issue?.path.join('].') ?? ''} ${issue?.message ?? 'is not a list of tokens'}`);
+  }
+  return result.data;
+}

@@ -1,0 +1,281 @@
+import { policyEnd } from '../../policy/end.ts';
+import type { Policy } from '../../policy/schema.ts';
+import { type Identity, selects } from '../../policy/selector.ts';
+import type { Cancel, Runtime } from '../runtime.ts';
+import type { Change, StoredPolicy } from '../store/store.ts';
+import { Compiler, Group, nextEnd } from './group.ts';
+import { identityKey } from './identity.ts';
+import { connectedUntil, type Hello, isConnected, listedUntil, type PollAnswer, type Proxy } from './proxy.ts';
+
+export interface FleetOptions {
+  readonly runtime: Runtime;
+  /** Whether the copy of the policies is current enough to be served. */
+  readonly fresh: () => boolean;
+  /** Told how long each compilation took, in milliseconds. */
+  readonly measureCompile: (milliseconds: number) => void;
+  /** Told when a waiting proxy is woken by a change. */
+  readonly woken: () => void;
+  /** Told, on every replica, when a policy's last rule has ended. */
+  readonly ended: (stored: StoredPolicy) => void;
+}
+
+/**
+ * The connected proxies and what they should run.
+ *
+ * ```
+ *                    poll, nothing new                 its ruleset changes, the wait ends, a newer poll, drain
+ *   (unknown) ────────────────────────────▶ waiting ─────────────────────────────────────────────────────────▶ answered
+ *       ▲          poll, something new          ▲                                                                  │
+ *       │  ─────────────────────────────────────┼───────────────────────────────▶ answered                         │
+ *       │                                       └──────────────────────── polls again ─────────────────────────────┤
+ *       │                                                                                                          │
+ *       └──── forgotten after max(lease, 60 s) ◀──── disconnected ◀── connection lost, or silent for 7 s ──────────┘
+ * ```
+ *
+ * Proxies of one identity form a group, which knows the wanted ruleset. A change looks only at groups that its selector can
+ * name, recompiles those, and wakes only the proxies of groups whose bytes changed.
+ */
+export class Fleet {
+  readonly #options: FleetOptions;
+  readonly #compiler: Compiler;
+  readonly #policies: Map<string, StoredPolicy> = new Map();
+  readonly #proxies: Map<string, Proxy> = new Map();
+  readonly #groups: Map<string, Group> = new Map();
+  /** The timer of each policy that has an end ahead. */
+  readonly #ends: Map<string, Cancel> = new Map();
+  readonly #listeners: Set<() => void> = new Set();
+  #telling = false;
+  #draining = false;
+
+  constructor(options: FleetOptions) {
+    this.#options = options;
+    this.#compiler = new Compiler(options.measureCompile);
+  }
+
+  /** Takes a set of changes of the policies, all of one moment. */
+  change(changes: readonly Change[]): void {
+    for (const { name, after } of changes) {
+      this.#ends.get(name)?.();
+      this.#ends.delete(name);
+      if (after === undefined) this.#policies.delete(name);
+      else {
+        this.#policies.set(name, after);
+        this.#armEnd(after);
+      }
+    }
+    const selectors = changes.flatMap(({ before, after }) => [before, after].flatMap((stored) => stored?.policy.spec.selector ?? []));
+    this.#refresh((identity) => selectors.some((selector) => selects(selector, identity)));
+    this.#tell();
+  }
+
+  /**
+   * Answers a proxy's poll: at once when there is something else to run than what it has, else after the wait.
+   *
+   * @param waitMs how long nothing new may be waited for
+   * @param signal aborted when the client is gone
+   */
+  poll(hello: Hello, waitMs: number, signal: AbortSignal): Promise<PollAnswer> {
+    const proxy = this.#meet(hello);
+    proxy.waiter?.settle({ kind: 'nothing-new', version: proxy.group.ruleset.version });
+    if (!hello.layoutFits) return Promise.resolve({ kind: 'layout' });
+    if (!this.#options.fresh()) return Promise.resolve({ kind: 'stale' });
+    const { ruleset } = proxy.group;
+    if (ruleset.version !== hello.has) return Promise.resolve({ kind: 'ruleset', ruleset });
+    if (waitMs <= 0 || this.#draining) return Promise.resolve({ kind: 'nothing-new', version: ruleset.version });
+    return this.#wait(proxy, waitMs, signal);
+  }
+
+  /** Answers every waiting poll, and from now on every poll at once. */
+  drain(): void {
+    this.#draining = true;
+    for (const proxy of this.#proxies.values()) proxy.waiter?.settle({ kind: 'nothing-new', version: proxy.group.ruleset.version });
+  }
+
+  /** Ends all timers. */
+  stop(): void {
+    this.drain();
+    for (const cancel of this.#ends.values()) cancel();
+    for (const proxy of this.#proxies.values()) proxy.cancelTimer();
+  }
+
+  get proxies(): Iterable<Proxy> {
+    return this.#proxies.values();
+  }
+
+  get waiting(): number {
+    let waiting = 0;
+    for (const proxy of this.#proxies.values()) if (proxy.waiter !== undefined) waiting++;
+    return waiting;
+  }
+
+  /** Names of the connected proxies that a selector names, in order. */
+  selectedBy(selector: Policy['spec']['selector']): string[] {
+    const now = this.#options.runtime.clock.now();
+    const names: string[] = [];
+    for (const group of this.#groups.values()) {
+      if (!readable(group.identity) || !selects(selector, group.identity)) continue;
+      for (const name of group.proxies) {
+        const proxy = this.#proxies.get(name);
+        if (proxy !== undefined && isConnected(proxy, now)) names.push(name);
+      }
+    }
+    return names.sort();
+  }
+
+  /** Calls `listener` after anything changed that a rollout depends on; many changes at once are told once. */
+  onChange(listener: () => void): Cancel {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #wait(proxy: Proxy, waitMs: number, signal: AbortSignal): Promise<PollAnswer> {
+    return new Promise((resolve) => {
+      const settle = (answer: PollAnswer): void => {
+        if (proxy.waiter !== waiter) return;
+        proxy.waiter = undefined;
+        cancel();
+        signal.removeEventListener('abort', leave);
+        proxy.lastSeen = this.#options.runtime.clock.now();
+        this.#watchSilence(proxy);
+        resolve(this.#options.fresh() ? answer : { kind: 'stale' });
+      };
+      const leave = (): void => {
+        if (proxy.waiter !== waiter) return;
+        proxy.gone = true;
+        settle({ kind: 'nothing-new', version: proxy.group.ruleset.version });
+        this.#tell();
+      };
+      const waiter = { settle };
+      const cancel = this.#options.runtime.timers.after(waitMs, () =>
+        settle({ kind: 'nothing-new', version: proxy.group.ruleset.version }),
+      );
+      proxy.waiter = waiter;
+      proxy.cancelTimer();
+      signal.addEventListener('abort', leave, { once: true });
+      if (signal.aborted) leave();
+    });
+  }
+
+  /** Notes what a poll says of its proxy, and puts the proxy into its group. */
+  #meet(hello: Hello): Proxy {
+    const now = this.#options.runtime.clock.now();
+    const known = this.#proxies.get(hello.name);
+    const group = this.#groupFor(hello);
+    if (known === undefined) {
+      const proxy: Proxy = { hello, group, firstSeen: now, lastSeen: now, waiter: undefined, gone: false, cancelTimer: () => undefined };
+      this.#proxies.set(hello.name, proxy);
+      group.proxies.add(hello.name);
+      this.#watchSilence(proxy);
+      this.#tell();
+      return proxy;
+    }
+    const news = known.hello.acknowledged !== hello.acknowledged || known.gone || known.group !== group;
+    if (known.group !== group) {
+      this.#leaveGroup(known);
+      group.proxies.add(hello.name);
+      known.group = group;
+    }
+    known.hello = hello;
+    known.lastSeen = now;
+    known.gone = false;
+    this.#watchSilence(known);
+    if (news) this.#tell();
+    return known;
+  }
+
+  #groupFor(hello: Hello): Group {
+    // Who can't say where it stands must not get a fault that was meant for a place: it gets the empty ruleset.
+    const unreadable = hello.unreadable.length > 0 || hello.namespace === '';
+    const identity: Identity = unreadable
+      ? { namespace: '', workload: '', labels: {} }
+      : { namespace: hello.namespace, workload: hello.workload, labels: hello.labels };
+    const key = identityKey(identity);
+    const known = this.#groups.get(key);
+    if (known !== undefined) return known;
+    const group = new Group(key, identity, this.#compile(identity));
+    this.#groups.set(key, group);
+    return group;
+  }
+
+  #leaveGroup(proxy: Proxy): void {
+    proxy.group.proxies.delete(proxy.hello.name);
+    if (proxy.group.proxies.size === 0) this.#groups.delete(proxy.group.key);
+  }
+
+  #compile(identity: Identity): Group['ruleset'] {
+    const policies = readable(identity) ? this.#policies.values() : [];
+    return this.#compiler.compile(policies, identity, this.#options.runtime.clock.now());
+  }
+
+  /** Compiles anew for the identities that `concerned` picks, and wakes their proxies where the bytes changed. */
+  #refresh(concerned: (identity: Identity) => boolean): void {
+    for (const group of this.#groups.values()) {
+      if (!concerned(group.identity)) continue;
+      const ruleset = this.#compile(group.identity);
+      if (ruleset.version === group.ruleset.version) {
+        group.ruleset = ruleset;
+        continue;
+      }
+      group.ruleset = ruleset;
+      for (const name of group.proxies) {
+        const waiter = this.#proxies.get(name)?.waiter;
+        if (waiter === undefined) continue;
+        this.#options.woken();
+        waiter.settle({ kind: 'ruleset', ruleset });
+      }
+    }
+  }
+
+  #armEnd(stored: StoredPolicy): void {
+    const { clock, timers } = this.#options.runtime;
+    const now = clock.now();
+    const next = nextEnd(stored, now);
+    const name = stored.policy.metadata.name;
+    if (next === undefined) {
+      this.#ends.delete(name);
+      if (policyEnd(stored.policy, stored.appliedAt) !== 0) this.#options.ended(stored);
+      return;
+    }
+    this.#ends.set(
+      name,
+      timers.after(next - now, () => {
+        // A timer may be early, or a long one cut short: the clock decides.
+        if (clock.now() >= next) {
+          this.#refresh((identity) => selects(stored.policy.spec.selector, identity));
+          this.#tell();
+        }
+        this.#armEnd(stored);
+      }),
+    );
+  }
+
+  /** Tells when a silent proxy stops being connected, and forgets it later. */
+  #watchSilence(proxy: Proxy): void {
+    proxy.cancelTimer();
+    if (proxy.waiter !== undefined) return;
+    const { clock, timers } = this.#options.runtime;
+    const now = clock.now();
+    const until = isConnected(proxy, now) ? connectedUntil(proxy) : listedUntil(proxy);
+    proxy.cancelTimer = timers.after(until - now + 1, () => {
+      if (proxy.waiter !== undefined) return;
+      if (clock.now() >= listedUntil(proxy)) {
+        this.#proxies.delete(proxy.hello.name);
+        this.#leaveGroup(proxy);
+      } else this.#watchSilence(proxy);
+      this.#tell();
+    });
+  }
+
+  #tell(): void {
+    if (this.#telling || this.#listeners.size === 0) return;
+    this.#telling = true;
+    queueMicrotask(() => {
+      this.#telling = false;
+      for (const listener of [...this.#listeners]) listener();
+    });
+  }
+}
+
+function readable(identity: Identity): boolean {
+  return identity.namespace !== '';
+}

@@ -1,0 +1,80 @@
+import { ruleEnd } from '../../policy/end.ts';
+import { type Identity, selects } from '../../policy/selector.ts';
+import { compileRuleset, rulesetVersion } from '../ruleset/compile.ts';
+import type { StoredPolicy } from '../store/store.ts';
+
+/** The bytes that proxies run, with their version. */
+export interface Ruleset {
+  readonly bytes: Uint8Array;
+  readonly version: string;
+  /** The policies in it, by name. */
+  readonly policies: readonly string[];
+}
+
+/** All proxies of one identity: they run the same ruleset. */
+export class Group {
+  readonly key: string;
+  readonly identity: Identity;
+  /** Names of the proxies in it; a group without any is forgotten. */
+  readonly proxies = new Set<string>();
+  ruleset: Ruleset;
+
+  constructor(key: string, identity: Identity, ruleset: Ruleset) {
+    this.key = key;
+    this.identity = identity;
+    this.ruleset = ruleset;
+  }
+}
+
+/**
+ * Compiles rulesets, each set of policies once: whoever is selected by the same policies shares the bytes. A ruleset that no
+ * group holds any longer is left to the garbage collector.
+ */
+export class Compiler {
+  readonly #shared = new Map<string, WeakRef<Ruleset>>();
+  readonly #measure: (milliseconds: number) => void;
+
+  constructor(measure: (milliseconds: number) => void) {
+    this.#measure = measure;
+  }
+
+  /** The ruleset of the policies that select `identity`; those that ended by `now` are left out. */
+  compile(policies: Iterable<StoredPolicy>, identity: Identity, now: number): Ruleset {
+    const live = [...policies].filter((stored) => selects(stored.policy.spec.selector, identity) && liveRules(stored, now) > 0);
+    live.sort((a, b) => (a.policy.metadata.name < b.policy.metadata.name ? -1 : 1));
+    const key = live.map((stored) => `${stored.policy.metadata.name}@${stored.revision}:${liveRules(stored, now)}`).join(' ');
+    const known = this.#shared.get(key)?.deref();
+    if (known !== undefined) return known;
+    const start = performance.now();
+    const bytes = compileRuleset(live, now);
+    const ruleset = { bytes, version: rulesetVersion(bytes), policies: live.map((stored) => stored.policy.metadata.name) };
+    this.#measure(performance.now() - start);
+    this.#shared.set(key, new WeakRef(ruleset));
+    if (this.#shared.size > 1000) this.#sweep();
+    return ruleset;
+  }
+
+  #sweep(): void {
+    for (const [key, ref] of this.#shared) if (ref.deref() === undefined) this.#shared.delete(key);
+  }
+}
+
+/** How many rules of a policy haven't ended. Rules only ever end, so for one revision the number says which. */
+function liveRules(stored: StoredPolicy, now: number): number {
+  let live = 0;
+  for (const rule of stored.policy.spec.rules) {
+    const end = ruleEnd(rule.fault, stored.appliedAt);
+    if (end === 0 || end > now) live++;
+  }
+  return live;
+}
+
+/** When the next of a policy's rules ends, in milliseconds since the epoch; undefined when none will. */
+export function nextEnd(stored: StoredPolicy, now: number): number | undefined {
+  let next: number | undefined;
+  for (const rule of stored.policy.spec.rules) {
+    const end = ruleEnd(rule.fault, stored.appliedAt);
+    if (end > now && (next === undefined || end < next)) next = end;
+  }
+  return next;
+}

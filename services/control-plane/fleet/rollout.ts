@@ -1,0 +1,89 @@
+import { selects } from '../../policy/selector.ts';
+import type { Runtime } from '../runtime.ts';
+import type { StoredPolicy } from '../store/store.ts';
+import type { Fleet } from './fleet.ts';
+import { isConnected, type Proxy } from './proxy.ts';
+
+export interface RolloutProxy {
+  readonly name: string;
+  readonly acknowledged: boolean;
+  readonly version: string;
+  readonly wanted: string;
+  /** Why it hasn't acknowledged, as far as it is known. */
+  readonly reason: string | null;
+}
+
+export interface Rollout {
+  readonly revision: number;
+  readonly done: boolean;
+  readonly selected: number;
+  readonly acknowledged: number;
+  readonly proxies: readonly RolloutProxy[];
+}
+
+/** What a replica knows when it is asked for a rollout. */
+export interface RolloutView {
+  readonly fleet: Fleet;
+  readonly runtime: Runtime;
+  /** The newest revision that this replica has seen completely. */
+  readonly seen: () => number;
+  readonly policy: (name: string) => StoredPolicy | undefined;
+}
+
+/** Whether the connected proxies, those that `policy` selects if it is named, run what they should at `revision` or later. */
+export function rolloutNow(view: RolloutView, revision: number, policy: string | undefined): Rollout {
+  const now = view.runtime.clock.now();
+  const selector = policy === undefined ? undefined : view.policy(policy)?.policy.spec.selector;
+  const proxies: RolloutProxy[] = [];
+  for (const proxy of view.fleet.proxies) {
+    if (!isConnected(proxy, now)) continue;
+    if (policy !== undefined && (selector === undefined || !selects(selector, proxy.group.identity))) continue;
+    const wanted = proxy.group.ruleset.version;
+    const acknowledged = proxy.hello.acknowledged === wanted;
+    proxies.push({
+      name: proxy.hello.name,
+      acknowledged,
+      version: proxy.hello.acknowledged,
+      wanted,
+      reason: acknowledged ? null : whyNot(proxy),
+    });
+  }
+  proxies.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const acknowledged = proxies.filter((proxy) => proxy.acknowledged).length;
+  const done = view.seen() >= revision && acknowledged === proxies.length;
+  return { revision, done, selected: proxies.length, acknowledged, proxies };
+}
+
+/** The same, held until it is done, the wait ends or the client is gone. */
+export function rollout(
+  view: RolloutView,
+  revision: number,
+  policy: string | undefined,
+  waitMs: number,
+  signal: AbortSignal,
+): Promise<Rollout> {
+  const at = rolloutNow(view, revision, policy);
+  if (at.done || waitMs <= 0 || signal.aborted) return Promise.resolve(at);
+  return new Promise((resolve) => {
+    const finish = (result: Rollout): void => {
+      ignore();
+      cancel();
+      signal.removeEventListener('abort', stop);
+      resolve(result);
+    };
+    const stop = (): void => finish(rolloutNow(view, revision, policy));
+    const ignore = view.fleet.onChange(() => {
+      const current = rolloutNow(view, revision, policy);
+      if (current.done) finish(current);
+    });
+    const cancel = view.runtime.timers.after(waitMs, stop);
+    signal.addEventListener('abort', stop, { once: true });
+  });
+}
+
+function whyNot(proxy: Proxy): string {
+  if (!proxy.hello.layoutFits) return 'its filter reads another ruleset layout than this control plane writes';
+  if (proxy.hello.refused !== null) return `it refused a ruleset: ${proxy.hello.refused.reason}`;
+  if (proxy.hello.acknowledged === '') return 'it has not acknowledged any ruleset yet';
+  return 'it still runs an earlier ruleset';
+}

@@ -1,0 +1,55 @@
+import { type ServerType, serve } from '@hono/node-server';
+import { type Config, ConfigError, readConfig } from './config.ts';
+import { type ControlPlane, makeControlPlane } from './control-plane.ts';
+import { makeLog } from './log.ts';
+import { systemRuntime } from './runtime.ts';
+
+/** The process: configuration in, sockets open, signals obeyed. */
+
+/** What a wrong configuration ends the process with. */
+const EXIT_USAGE = 2;
+
+function configured(): Config {
+  try {
+    return readConfig(process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`hfi control plane: ${error.message}\n`);
+    process.exit(EXIT_USAGE);
+  }
+}
+
+const config = configured();
+const log = makeLog(config.logLevel, config.replica);
+const controlPlane = makeControlPlane({ config, runtime: systemRuntime, log, fetch });
+controlPlane.start();
+
+const server = serve({ fetch: controlPlane.fetch, hostname: config.host, port: config.port }, ({ address, port, family }) => {
+  const host = family === 'IPv6' ? `[${address}]` : address;
+  log.info({ url: `http://${host}:${port}` }, 'listening');
+});
+server.on('error', (error: NodeJS.ErrnoException) => {
+  log.fatal({ code: error.code, listen: `${config.host}:${config.port}` }, 'can not listen');
+  process.exit(1);
+});
+
+endOnSignals(server, controlPlane);
+
+/** The first signal drains: waiting polls are answered, answers under way are finished. The second one ends at once. */
+function endOnSignals(http: ServerType, served: ControlPlane): void {
+  let asked = false;
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    if (asked) process.exit(1);
+    asked = true;
+    log.info({ signal }, 'ending');
+    const closed = new Promise<void>((resolve) => http.close(() => resolve()));
+    await served.drain();
+    if ('closeIdleConnections' in http) http.closeIdleConnections();
+    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, config.drainMs))]);
+    await served.stop();
+    log.info('ended');
+    process.exit(0);
+  };
+  process.on('SIGTERM', (signal) => void end(signal));
+  process.on('SIGINT', (signal) => void end(signal));
+}

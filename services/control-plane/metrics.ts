@@ -1,0 +1,79 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** What the gauges read at the moment when they are asked. */
+export interface MetricSources {
+  policies(): { active: number; ended: number };
+  proxies(): { connected: number; current: number; refusing: number; unreadable: number };
+  waiting(): number;
+  /** Seconds since the copy of the policies was last known to be current. */
+  copyAge(): number;
+  following(): boolean;
+}
+
+export type Metrics = ReturnType<typeof makeMetrics>;
+
+/** The control plane's own metrics, in a registry of their own. */
+export function makeMetrics() {
+  const registry = new Registry();
+  const registers = [registry];
+  return {
+    registry,
+    requests: new Counter({
+      name: 'hfi_http_requests_total',
+      help: 'Answered API requests.',
+      labelNames: ['method', 'route', 'status'],
+      registers,
+    }),
+    duration: new Histogram({
+      name: 'hfi_http_request_duration_seconds',
+      help: 'Time until an API request was answered; the long polls are left out.',
+      labelNames: ['method', 'route'],
+      buckets: [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
+      registers,
+    }),
+    compile: new Histogram({
+      name: 'hfi_ruleset_compile_seconds',
+      help: 'Time to compile one ruleset.',
+      buckets: [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1],
+      registers,
+    }),
+    wakes: new Counter({ name: 'hfi_proxies_woken_total', help: 'Waiting proxies that a change woke.', registers }),
+    relists: new Counter({ name: 'hfi_etcd_watch_lost_total', help: 'Times that the watch on etcd was lost.', registers }),
+  };
+}
+
+/** Adds the gauges, which are read when they are asked for. */
+export function addGauges({ registry }: Metrics, sources: MetricSources): void {
+  collectDefaultMetrics({ register: registry });
+  const gauge = (name: string, help: string, read: () => number): void => {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  };
+  new Gauge({
+    name: 'hfi_policies',
+    help: 'Policies, by state.',
+    labelNames: ['state'],
+    registers: [registry],
+    collect() {
+      for (const [state, count] of Object.entries(sources.policies())) this.set({ state }, count);
+    },
+  });
+  new Gauge({
+    name: 'hfi_proxies',
+    help: 'Proxies connected to this replica, and how many of those run what they should, refuse a ruleset or have no readable identity.',
+    labelNames: ['state'],
+    registers: [registry],
+    collect() {
+      for (const [state, count] of Object.entries(sources.proxies())) this.set({ state }, count);
+    },
+  });
+  gauge('hfi_polls_waiting', 'Long polls held open.', () => sources.waiting());
+  gauge('hfi_etcd_copy_age_seconds', 'Time since the copy of the policies was known to be current.', () => sources.copyAge());
+  gauge('hfi_etcd_following', '1 while the watch on etcd is open.', () => Number(sources.following()));
+}

@@ -1,0 +1,219 @@
+import {
+  EtcdInvalidAuthTokenError,
+  EtcdPermissionDeniedError,
+  GRPCInvalidArgumentError,
+  type IKeyValue,
+  type IRequestOp,
+  type Lease,
+} from 'etcd3';
+import { policyEnd } from '../../policy/end.ts';
+import type { Policy } from '../../policy/schema.ts';
+import type { Runtime } from '../runtime.ts';
+import type { EtcdClient } from './client.ts';
+import { AUDIT, auditId, endOf, POLICIES, REPLICAS } from './keys.ts';
+import {
+  type AuditAction,
+  type AuditEntry,
+  type Origin,
+  type Outcome,
+  type Page,
+  type Store,
+  type StoredPolicy,
+  StoreRefused,
+  StoreUnavailable,
+} from './store.ts';
+import { type AuditValue, encode, type PolicyValue, readAudit, readPolicy } from './value.ts';
+
+/** A replica that dies is forgotten after this many seconds. */
+const REPLICA_TTL_SECONDS = 10;
+
+export interface EtcdStoreOptions {
+  /** How long a policy stays readable after its end, in seconds; then its lease removes it. */
+  readonly keepEndedSeconds: number;
+}
+
+/** The store in etcd. Each change is one transaction on the policy's mod revision; only a policy that ends costs a lease before it. */
+export class EtcdStore implements Store {
+  readonly #client: EtcdClient;
+  readonly #runtime: Runtime;
+  readonly #options: EtcdStoreOptions;
+  #registration: Lease | undefined;
+  #withdrawn = false;
+
+  constructor(client: EtcdClient, runtime: Runtime, options: EtcdStoreOptions) {
+    this.#client = client;
+    this.#runtime = runtime;
+    this.#options = options;
+  }
+
+  async get(name: string): Promise<StoredPolicy | undefined> {
+    const found = await asked(this.#client.keys.range({ key: policyKey(name) }));
+    return first(found.kvs);
+  }
+
+  async list(limit: number, after: string): Promise<Page<StoredPolicy>> {
+    const found = await asked(
+      this.#client.keys.range({ key: justAfter(POLICIES, after), range_end: Buffer.from(endOf(POLICIES)), limit: limit + 1 }),
+    );
+    const items = found.kvs.flatMap((pair) => readPolicy(pair) ?? []);
+    return pageOf(items, limit, (item) => item.policy.metadata.name);
+  }
+
+  async put(policy: Policy, base: StoredPolicy | undefined, origin: Origin): Promise<Outcome<StoredPolicy>> {
+    const name = policy.metadata.name;
+    const value: PolicyValue = { policy, createdAt: base?.createdAt ?? origin.time, appliedAt: origin.time };
+    const lease = await this.#leaseFor(policyEnd(policy, origin.time));
+    const put: IRequestOp = { request_put: { key: policyKey(name), value: encode(value), ...(lease === '0' ? {} : { lease }) } };
+    const audit = this.#audit(base === undefined ? 'create' : 'replace', name, base, policy, origin);
+    const result = await this.#ifAt(name, base, [put, audit]).catch((error: unknown) => {
+      this.#revoke(lease);
+      throw error;
+    });
+    this.#revoke(result.done ? (base?.lease ?? '0') : lease);
+    if (!result.done) return result;
+    return { done: true, value: { ...value, revision: result.value, lease } };
+  }
+
+  async unchanged(base: StoredPolicy): Promise<Outcome<StoredPolicy>> {
+    const result = await this.#ifAt(base.policy.metadata.name, base, []);
+    return result.done ? { done: true, value: base } : result;
+  }
+
+  async remove(base: StoredPolicy, origin: Origin): Promise<Outcome<number>> {
+    const name = base.policy.metadata.name;
+    const result = await this.#ifAt(name, base, [
+      { request_delete_range: { key: policyKey(name) } },
+      this.#audit('delete', name, base, undefined, origin),
+    ]);
+    if (result.done) this.#revoke(base.lease);
+    return result;
+  }
+
+  async noteEnd(ended: StoredPolicy, origin: Origin): Promise<void> {
+    const name = ended.policy.metadata.name;
+    const key = Buffer.from(`${AUDIT}${auditId(origin.time, `end-${name}-${ended.revision}`)}`);
+    const entry: AuditValue = { ...origin, action: 'end', policy: name, before: ended.policy.spec, after: null };
+    await asked(
+      this.#client.keys.txn({
+        compare: [
+          { key, target: 'Version', result: 'Equal', version: 0 },
+          { key: policyKey(name), target: 'Mod', result: 'Equal', mod_revision: ended.revision },
+        ],
+        success: [{ request_put: { key, value: encode(entry) } }],
+      }),
+    );
+  }
+
+  async audit(limit: number, after: string): Promise<Page<AuditEntry>> {
+    const found = await asked(
+      this.#client.keys.range({ key: justAfter(AUDIT, after), range_end: Buffer.from(endOf(AUDIT)), limit: limit + 1 }),
+    );
+    return pageOf(found.kvs.map(readAudit), limit, (entry) => entry.id);
+  }
+
+  async register(id: string, url: string): Promise<void> {
+    if (this.#withdrawn) return;
+    // The one lease that must keep itself alive: it says that this replica runs.
+    const lease = this.#client.lease(REPLICA_TTL_SECONDS);
+    this.#registration = lease;
+    lease.on('lost', () => {
+      this.#runtime.timers.after(500, () => void this.register(id, url).catch(() => undefined));
+    });
+    try {
+      await lease.put(`${REPLICAS}${id}`).value(JSON.stringify({ url }));
+    } catch (error) {
+      throw translated(error);
+    }
+  }
+
+  async withdraw(): Promise<void> {
+    this.#withdrawn = true;
+    await this.#registration?.revoke().catch(() => undefined);
+  }
+
+  async ping(): Promise<boolean> {
+    try {
+      await this.#client.keys.range({ key: Buffer.from(POLICIES), count_only: true });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  /** Runs `changes` if the policy is still at `base`, all in one transaction; gives its revision. */
+  async #ifAt(name: string, base: StoredPolicy | undefined, changes: IRequestOp[]): Promise<Outcome<number>> {
+    const key = policyKey(name);
+    const result = await asked(
+      this.#client.keys.txn({
+        compare: [{ key, target: 'Mod', result: 'Equal', mod_revision: base?.revision ?? 0 }],
+        success: changes,
+        failure: [{ request_range: { key } }],
+      }),
+    );
+    if (result.succeeded) return { done: true, value: Number(result.header.revision) };
+    return { done: false, current: first(result.responses[0]?.response_range.kvs ?? []) };
+  }
+
+  #audit(action: AuditAction, name: string, before: StoredPolicy | undefined, after: Policy | undefined, origin: Origin): IRequestOp {
+    const random = Math.floor(this.#runtime.random() * 2 ** 48)
+      .toString(16)
+      .padStart(12, '0');
+    const entry: AuditValue = { ...origin, action, policy: name, before: before?.policy.spec ?? null, after: after?.spec ?? null };
+    return { request_put: { key: Buffer.from(`${AUDIT}${auditId(origin.time, random)}`), value: encode(entry) } };
+  }
+
+  /** A lease without keep-alive that outlasts the policy: only the broom, the law is the end in the policy. */
+  async #leaseFor(end: number): Promise<string> {
+    if (end === 0) return '0';
+    const seconds = Math.max(1, Math.ceil((end - this.#runtime.clock.now()) / 1000) + this.#options.keepEndedSeconds);
+    const granted = await asked(this.#client.leases.leaseGrant({ TTL: seconds }));
+    return granted.ID;
+  }
+
+  /** Gives a lease back that no key needs any longer. If that fails, it ends by itself. */
+  #revoke(lease: string): void {
+    if (lease !== '0') this.#client.leases.leaseRevoke({ ID: lease }).catch(() => undefined);
+  }
+}
+
+function policyKey(name: string): Buffer {
+  return Buffer.from(`${POLICIES}${name}`);
+}
+
+/** The first key that can follow `prefix + after`. */
+function justAfter(prefix: string, after: string): Buffer {
+  return Buffer.from(after === '' ? prefix : `${prefix}${after}\0`);
+}
+
+function first(pairs: IKeyValue[]): StoredPolicy | undefined {
+  const [pair] = pairs;
+  return pair === undefined ? undefined : readPolicy(pair);
+}
+
+function pageOf<T>(found: readonly T[], limit: number, cursor: (item: T) => string): Page<T> {
+  const items = found.slice(0, limit);
+  const last = items.at(-1);
+  return { items, nextCursor: found.length > limit && last !== undefined ? cursor(last) : null };
+}
+
+async function asked<T>(call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    throw translated(error);
+  }
+}
+
+/** The one place where etcd3's many error classes become the store's two. */
+function translated(error: unknown): Error {
+  const text = error instanceof Error ? error.message : String(error);
+  if (error instanceof GRPCInvalidArgumentError || text.includes('request is too large')) return new StoreRefused(text, { cause: error });
+  if (error instanceof EtcdPermissionDeniedError || error instanceof EtcdInvalidAuthTokenError) {
+    return new StoreUnavailable('etcd refuses the credentials', { cause: error });
+  }
+  return new StoreUnavailable('etcd does not answer', { cause: error });
+}

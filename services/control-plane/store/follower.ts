@@ -1,0 +1,274 @@
+import type { IKeyValue, IWatchResponse } from 'etcd3';
+import type { Cancel, Runtime } from '../runtime.ts';
+import type { EtcdClient } from './client.ts';
+import { FOLLOWED, POLICIES, REPLICAS } from './keys.ts';
+import type { Change, StoredPolicy } from './store.ts';
+import { readPolicy } from './value.ts';
+
+/**
+ * Keeps a replica's copy of the policies, and of the list of replicas, current.
+ *
+ * ```
+ *            ┌────────────────────────── compacted, or never listed ─────────────────────────┐
+ *            ▼                                                                               │
+ *   ┌─▶ listing ──▶ opening ──▶ following ──▶ broken ──(pause ≤ 500 ms, new connection)──────┤
+ *   │                  ▲                                                                     │
+ *   │                  └───────────────────── knows a revision to go on from ────────────────┘
+ *   start                                            stop() ends it from every state
+ * ```
+ *
+ * A half-open connection is silent, so silence is the alarm: the stream is asked for its progress every `PROGRESS_MS`, and
+ * when nothing at all came for `SILENCE_MS` the connection is given up, with its client, and a new one is made.
+ */
+const PROGRESS_MS = 300;
+const SILENCE_MS = 1000;
+const OPENING_MS = 800;
+const LISTING_MS = 10_000;
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 500;
+
+export interface FollowerEvents {
+  /** What changed, all of one moment; after a new listing too. */
+  changed(changes: readonly Change[]): void;
+  /** The first listing is there. */
+  ready(): void;
+  /** Something to tell the operator: the connection was lost, resumed, listed again, or a value can't be read. */
+  note(what: string, details: Record<string, unknown>): void;
+}
+
+type Stream = Awaited<ReturnType<EtcdClient['watches']['watch']>>;
+type State = 'new' | 'listing' | 'opening' | 'following' | 'broken' | 'stopped';
+
+export class Follower {
+  readonly policies = new Map<string, StoredPolicy>();
+  readonly replicas = new Map<string, string>();
+  /** The newest revision of which every change is in `policies`. */
+  revision = 0;
+  /** `elapsed` of the last sign that the copy is current; undefined before the first. */
+  currentAt: number | undefined;
+
+  readonly #makeClient: () => EtcdClient;
+  readonly #runtime: Runtime;
+  readonly #events: FollowerEvents;
+  #state: State = 'new';
+  /** The revision after which the next watch begins; 0 = list first. */
+  #resumeAfter = 0;
+  /** What the progress answer before said: whatever it covers has arrived by the next one. */
+  #progress = 0;
+  #pauseMs = FIRST_PAUSE_MS;
+  #client: EtcdClient | undefined;
+  #stream: Stream | undefined;
+  #lastHeard = 0;
+  #cancelTimer: Cancel = () => undefined;
+
+  constructor(makeClient: () => EtcdClient, runtime: Runtime, events: FollowerEvents) {
+    this.#makeClient = makeClient;
+    this.#runtime = runtime;
+    this.#events = events;
+  }
+
+  get following(): boolean {
+    return this.#state === 'following';
+  }
+
+  start(): void {
+    if (this.#state === 'new') void this.#connect();
+  }
+
+  stop(): void {
+    this.#state = 'stopped';
+    this.#drop();
+  }
+
+  async #connect(): Promise<void> {
+    const client = this.#makeClient();
+    this.#client = client;
+    try {
+      if (this.#resumeAfter === 0) {
+        this.#state = 'listing';
+        await this.#list(client);
+      }
+      if (this.#client !== client) return;
+      this.#state = 'opening';
+      await this.#open(client);
+    } catch (error) {
+      this.#broken(client, error);
+    }
+  }
+
+  async #list(client: EtcdClient): Promise<void> {
+    const found = await client.keys.range(
+      { key: Buffer.from(FOLLOWED.from), range_end: Buffer.from(FOLLOWED.to) },
+      { deadline: Date.now() + LISTING_MS },
+    );
+    if (this.#client !== client) return;
+    const revision = Number(found.header.revision);
+    const first = this.revision === 0;
+    const changes = this.#take(found.kvs);
+    this.revision = revision;
+    this.#resumeAfter = revision;
+    if (first) this.#events.ready();
+    this.#events.changed(changes);
+    this.#events.note('etcd listed', { revision, policies: this.policies.size });
+  }
+
+  /** Makes the copy equal to a listing; gives the differences. */
+  #take(pairs: readonly IKeyValue[]): Change[] {
+    const listed = new Map<string, StoredPolicy>();
+    this.replicas.clear();
+    for (const pair of pairs) {
+      const key = pair.key.toString('utf8');
+      if (key.startsWith(REPLICAS)) this.#putReplica(key, pair);
+      else {
+        const stored = this.#read(pair);
+        if (stored !== undefined) listed.set(stored.policy.metadata.name, stored);
+      }
+    }
+    const changes: Change[] = [];
+    for (const name of new Set([...this.policies.keys(), ...listed.keys()])) {
+      const before = this.policies.get(name);
+      const after = listed.get(name);
+      if (before?.revision !== after?.revision) changes.push({ name, before, after });
+      if (after === undefined) this.policies.delete(name);
+      else this.policies.set(name, after);
+    }
+    return changes;
+  }
+
+  async #open(client: EtcdClient): Promise<void> {
+    this.#after(OPENING_MS, () => this.#broken(client, new Error('etcd did not open the watch in time')));
+    const stream = await client.watches.watch();
+    if (this.#client !== client) {
+      stream.cancel();
+      return;
+    }
+    this.#stream = stream;
+    // Nothing may leave these listeners as an exception: it would end the process.
+    stream.on('data', (response) => {
+      try {
+        if (this.#client === client) this.#hear(client, response);
+      } catch (error) {
+        this.#broken(client, error);
+      }
+    });
+    stream.on('error', (error) => this.#broken(client, error));
+    stream.on('end', () => this.#broken(client, new Error('etcd ended the watch')));
+    stream.write({
+      create_request: {
+        key: Buffer.from(FOLLOWED.from),
+        range_end: Buffer.from(FOLLOWED.to),
+        start_revision: this.#resumeAfter + 1,
+        progress_notify: true,
+      },
+    });
+  }
+
+  #hear(client: EtcdClient, response: IWatchResponse): void {
+    const now = this.#runtime.clock.elapsed();
+    this.#lastHeard = now;
+    if (response.canceled) {
+      if (Number(response.compact_revision) > 0) {
+        this.#resumeAfter = 0;
+        this.#pauseMs = 0;
+      }
+      throw new Error(`etcd cancelled the watch: ${response.cancel_reason}`);
+    }
+    if (response.created) {
+      this.#state = 'following';
+      this.#pauseMs = FIRST_PAUSE_MS;
+      this.#progress = 0;
+      this.#events.note('etcd watch open', { after: this.#resumeAfter });
+      this.#watchSilence(client);
+      return;
+    }
+    if (response.events.length > 0) {
+      this.#apply(response);
+      return;
+    }
+    // A progress answer can overtake events in etcd before 3.5.8, so each one only vouches for the one before.
+    if (this.#progress > 0) {
+      this.currentAt = now;
+      this.revision = Math.max(this.revision, this.#progress);
+    }
+    this.#progress = Number(response.header.revision);
+  }
+
+  #apply(response: IWatchResponse): void {
+    const changes = new Map<string, Change>();
+    for (const { type, kv } of response.events) {
+      const key = kv.key.toString('utf8');
+      // On the wire it is `PUT`, in etcd3's types `Put`.
+      const isPut = type.toUpperCase() === 'PUT';
+      if (key.startsWith(REPLICAS)) {
+        if (isPut) this.#putReplica(key, kv);
+        else this.replicas.delete(key.slice(REPLICAS.length));
+        continue;
+      }
+      const name = key.slice(POLICIES.length);
+      const after = isPut ? this.#read(kv) : undefined;
+      changes.set(name, { name, before: changes.get(name)?.before ?? this.policies.get(name), after });
+      if (after === undefined) this.policies.delete(name);
+      else this.policies.set(name, after);
+    }
+    const newest = Math.max(...response.events.map((event) => Number(event.kv.mod_revision)));
+    this.#resumeAfter = Math.max(this.#resumeAfter, newest);
+    this.revision = Math.max(this.revision, newest);
+    this.#events.changed([...changes.values()]);
+  }
+
+  #read(pair: IKeyValue): StoredPolicy | undefined {
+    const stored = readPolicy(pair);
+    if (stored === undefined) this.#events.note('unreadable policy in etcd, left out', { key: pair.key.toString('utf8') });
+    return stored;
+  }
+
+  #putReplica(key: string, pair: IKeyValue): void {
+    try {
+      const { url } = JSON.parse(pair.value.toString('utf8')) as { url: unknown };
+      if (typeof url === 'string') this.replicas.set(key.slice(REPLICAS.length), url);
+    } catch {
+      this.#events.note('unreadable replica in etcd, left out', { key });
+    }
+  }
+
+  /** Asks for progress now and then, and gives the connection up when nothing comes. */
+  #watchSilence(client: EtcdClient): void {
+    if (this.#client !== client || this.#state !== 'following') return;
+    const silence = this.#runtime.clock.elapsed() - this.#lastHeard;
+    if (silence > SILENCE_MS) {
+      this.#broken(client, new Error(`etcd was silent for ${Math.round(silence)} ms`));
+      return;
+    }
+    this.#stream?.write({ progress_request: {} });
+    this.#after(PROGRESS_MS, () => this.#watchSilence(client));
+  }
+
+  #broken(client: EtcdClient, error: unknown): void {
+    if (this.#client !== client || this.#state === 'stopped') return;
+    const wasFollowing = this.#state === 'following';
+    this.#state = 'broken';
+    this.#drop();
+    const reason = error instanceof Error ? error.message : String(error);
+    if (wasFollowing) this.#events.note('etcd watch lost', { reason });
+    this.#after(this.#pauseMs * (0.5 + this.#runtime.random() / 2), () => void this.#connect());
+    this.#pauseMs = Math.min(Math.max(this.#pauseMs, FIRST_PAUSE_MS / 2) * 2, LONGEST_PAUSE_MS);
+  }
+
+  #drop(): void {
+    this.#cancelTimer();
+    const [stream, client] = [this.#stream, this.#client];
+    this.#stream = undefined;
+    this.#client = undefined;
+    try {
+      stream?.cancel();
+      client?.close();
+    } catch {
+      // A connection that is given up may fail in any way.
+    }
+  }
+
+  #after(ms: number, task: () => void): void {
+    this.#cancelTimer();
+    this.#cancelTimer = this.#runtime.timers.after(ms, task);
+  }
+}

@@ -1,0 +1,24 @@
+/** Where things lie in etcd. Policies and replicas are neighbours, so that one watch follows both. */
+export const POLICIES = '/hfi/policies/';
+export const REPLICAS = '/hfi/replicas/';
+export const AUDIT = '/hfi/audit/';
+
+/** First and last key of what a replica follows: policies, replicas and nothing between them. */
+export const FOLLOWED = { from: POLICIES, to: endOf(REPLICAS) } as const;
+
+/** The key after the last one that begins with `prefix`. */
+export function endOf(prefix: string): string {
+  return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
+}
+
+const LAST_MS = 9_999_999_999_999;
+
+/**
+ * An audit entry's id. Ids of later entries come first, so that the newest page is the cheap one: etcd reads keys upwards.
+ *
+ * @param time milliseconds since the epoch
+ * @param rest what tells entries of the same millisecond apart
+ */
+export function auditId(time: number, rest: string): string {
+  return `${String(LAST_MS - time).padStart(13, '0')}-${rest}`;
+}

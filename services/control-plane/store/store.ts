@@ -1,0 +1,102 @@
+import type { Policy } from '../../policy/schema.ts';
+
+/** A policy as it lies in the store. */
+export interface StoredPolicy {
+  readonly policy: Policy;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  /** When its rules' time began, in milliseconds since the epoch. */
+  readonly appliedAt: number;
+  /** The store's revision of its last change; `resourceVersion` in the API. */
+  readonly revision: number;
+  /** The lease that sweeps it after its end; `0` when it never ends. */
+  readonly lease: string;
+}
+
+export interface Actor {
+  readonly name: string;
+  readonly role: string;
+}
+
+export type AuditAction = 'create' | 'replace' | 'delete' | 'end';
+
+export interface AuditEntry {
+  readonly id: string;
+  /** Milliseconds since the epoch. */
+  readonly time: number;
+  readonly actor: Actor;
+  readonly address: string;
+  readonly action: AuditAction;
+  readonly policy: string;
+  /** The revision that the change made. */
+  readonly revision: number;
+  readonly before: Policy['spec'] | null;
+  readonly after: Policy['spec'] | null;
+}
+
+/** Who changes something, from where, when. */
+export interface Origin {
+  readonly actor: Actor;
+  readonly address: string;
+  /** Milliseconds since the epoch. */
+  readonly time: number;
+}
+
+/** The change went through, or the policy isn't at the revision that the change was made for (`current` is what is there). */
+export type Outcome<T> = { readonly done: true; readonly value: T } | { readonly done: false; readonly current: StoredPolicy | undefined };
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Where the next page begins; null when this is the last. */
+  readonly nextCursor: string | null;
+}
+
+/**
+ * Where the control plane's state lies. Every method throws `StoreUnavailable` when the store doesn't answer in time, and
+ * `StoreRefused` when it answers that it can't take the value. A change and its audit entry are one transaction.
+ */
+export interface Store {
+  /** The policy as the store has it now, not as some replica remembers it. */
+  get(name: string): Promise<StoredPolicy | undefined>;
+  /** Policies by name, beginning after the name `after`. */
+  list(limit: number, after: string): Promise<Page<StoredPolicy>>;
+  /** Creates (`base` undefined) or replaces the policy, if it is still at `base`. */
+  put(policy: Policy, base: StoredPolicy | undefined, origin: Origin): Promise<Outcome<StoredPolicy>>;
+  /** Asks whether the policy is still at `base`. */
+  unchanged(base: StoredPolicy): Promise<Outcome<StoredPolicy>>;
+  /** Removes the policy if it is still at `base`; gives the revision of the removal. */
+  remove(base: StoredPolicy, origin: Origin): Promise<Outcome<number>>;
+  /** Notes once, whichever replica is first, that the policy ended. */
+  noteEnd(ended: StoredPolicy, origin: Origin): Promise<void>;
+  /** Audit entries, newest first, beginning after the id `after`. */
+  audit(limit: number, after: string): Promise<Page<AuditEntry>>;
+  /** Makes this replica known to the others until `withdraw`. */
+  register(id: string, url: string): Promise<void>;
+  withdraw(): Promise<void>;
+  /** Whether the store answers, asked now. */
+  ping(): Promise<boolean>;
+  close(): void;
+}
+
+/** The store didn't answer in time. A change may or may not have been done. */
+export class StoreUnavailable extends Error {
+  override readonly name = 'StoreUnavailable';
+}
+
+/** The store answered that it can't do this, such as a value that is too large. */
+export class StoreRefused extends Error {
+  override readonly name = 'StoreRefused';
+}
+
+/** What a replica follows. */
+export interface Followed {
+  readonly policies: ReadonlyMap<string, StoredPolicy>;
+  /** Replicas by name, with the URL at which they answer. */
+  readonly replicas: ReadonlyMap<string, string>;
+}
+
+export interface Change {
+  readonly name: string;
+  readonly before: StoredPolicy | undefined;
+  readonly after: StoredPolicy | undefined;
+}

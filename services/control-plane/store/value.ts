@@ -1,0 +1,54 @@
+import { gunzipSync, gzipSync } from 'node:zlib';
+import type { IKeyValue } from 'etcd3';
+import type { Policy } from '../../policy/schema.ts';
+import { AUDIT, POLICIES } from './keys.ts';
+import type { AuditEntry, StoredPolicy } from './store.ts';
+
+/**
+ * Longer values are compressed: etcd takes at most 1.5 MiB in one request, and a change carries the policy and, in its
+ * audit entry, the policy before and after.
+ */
+const COMPRESS_FROM_BYTES = 64 * 1024;
+const GZIP_FIRST_BYTE = 0x1f;
+
+/** JSON, compressed when it is long. */
+export function encode(value: unknown): Buffer {
+  const text = Buffer.from(JSON.stringify(value));
+  return text.length < COMPRESS_FROM_BYTES ? text : gzipSync(text, { level: 1 });
+}
+
+function decode(value: Buffer): unknown {
+  return JSON.parse((value[0] === GZIP_FIRST_BYTE ? gunzipSync(value) : value).toString('utf8'));
+}
+
+/** What a policy's value holds. It was checked by the schema before it was written. */
+export interface PolicyValue {
+  readonly policy: Policy;
+  readonly createdAt: number;
+  readonly appliedAt: number;
+}
+
+/** Reads a policy's key and value; undefined when something else wrote there. */
+export function readPolicy(pair: IKeyValue): StoredPolicy | undefined {
+  try {
+    const value = decode(pair.value) as PolicyValue;
+    const name = pair.key.toString('utf8').slice(POLICIES.length);
+    if (value.policy.metadata.name !== name || !Array.isArray(value.policy.spec.rules)) return undefined;
+    return {
+      policy: value.policy,
+      createdAt: value.createdAt,
+      appliedAt: value.appliedAt,
+      revision: Number(pair.mod_revision),
+      lease: pair.lease,
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+export type AuditValue = Omit<AuditEntry, 'id' | 'revision'>;
+
+export function readAudit(pair: IKeyValue): AuditEntry {
+  const value = decode(pair.value) as AuditValue;
+  return { ...value, id: pair.key.toString('utf8').slice(AUDIT.length), revision: Number(pair.mod_revision) };
+}
