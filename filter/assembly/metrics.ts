@@ -1,7 +1,8 @@
 import { addToMetric, COUNTER, defineMetric, GAUGE, HISTOGRAM, setMetric } from './host';
 
 /**
- * Every metric of the filter, once. Envoy shows them as `wasmcustom.<name>`; they are of the whole Envoy, not of one VM, so a
+ * Every metric of the filter, once. Envoy puts `wasmcustom.` before a plugin's metric and its Prometheus page takes it off
+ * again; with one of our own the page shows `wasmcustom_hfi_…`, the names that dashboards for HFI know. They are of the whole Envoy, not of one VM, so a
  * gauge is set by one VM only: the elected one, or the one that it is about.
  */
 let aborts: u32 = 0;
@@ -22,19 +23,19 @@ let defined = false;
 export function defineMetrics(): void {
   if (defined) return;
   defined = true;
-  aborts = defineMetric(COUNTER, 'hfi_faults_aborts_total');
-  delays = defineMetric(COUNTER, 'hfi_faults_delays_total');
-  delayDuration = defineMetric(HISTOGRAM, 'hfi_faults_delay_duration_milliseconds');
-  overflow = defineMetric(COUNTER, 'hfi_faults_delays_overflow_total');
-  delayed = defineMetric(GAUGE, 'hfi_requests_delayed');
-  accepted = defineMetric(COUNTER, 'hfi_rulesets_accepted_total');
-  refused = defineMetric(COUNTER, 'hfi_rulesets_refused_total');
-  pollsFailed = defineMetric(COUNTER, 'hfi_polls_failed_total');
-  connected = defineMetric(GAUGE, 'hfi_connected');
-  leaseRemaining = defineMetric(GAUGE, 'hfi_lease_remaining_seconds');
-  rules = defineMetric(GAUGE, 'hfi_rules');
-  unreadable = defineMetric(GAUGE, 'hfi_identity_unreadable');
-  configInvalid = defineMetric(GAUGE, 'hfi_config_invalid');
+  aborts = defineMetric(COUNTER, 'wasmcustom.hfi_faults_aborts_total');
+  delays = defineMetric(COUNTER, 'wasmcustom.hfi_faults_delays_total');
+  delayDuration = defineMetric(HISTOGRAM, 'wasmcustom.hfi_faults_delay_duration_milliseconds');
+  overflow = defineMetric(COUNTER, 'wasmcustom.hfi_faults_delays_overflow_total');
+  delayed = defineMetric(GAUGE, 'wasmcustom.hfi_requests_delayed');
+  accepted = defineMetric(COUNTER, 'wasmcustom.hfi_rulesets_accepted_total');
+  refused = defineMetric(COUNTER, 'wasmcustom.hfi_rulesets_refused_total');
+  pollsFailed = defineMetric(COUNTER, 'wasmcustom.hfi_polls_failed_total');
+  connected = defineMetric(GAUGE, 'wasmcustom.hfi_connected');
+  leaseRemaining = defineMetric(GAUGE, 'wasmcustom.hfi_lease_remaining_seconds');
+  rules = defineMetric(GAUGE, 'wasmcustom.hfi_rules');
+  unreadable = defineMetric(GAUGE, 'wasmcustom.hfi_identity_unreadable');
+  configInvalid = defineMetric(GAUGE, 'wasmcustom.hfi_config_invalid');
 }
 
 export function countAbort(): void {

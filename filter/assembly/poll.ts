@@ -58,6 +58,8 @@ export let nextPoll: u64 = 0;
 let backoffMs: u64 = 0;
 let failures: u64 = 0;
 let refusals: u64 = 0;
+/** The control plane's time in the answer under way. */
+let anchorTime: f64 = 0;
 let lastRefusal: u32 = 0;
 /** What failed last, so that each kind is logged once: an HTTP status, 1 for no answer, 0 for no failure. */
 let lastFailure: u32 = 0;
@@ -77,9 +79,9 @@ export function pollWhenDue(): void {
 
 /** Another VM may have caught up: when all have, the control plane is told at once. */
 export function confirm(): void {
-  if (noVersion(loadedVersion)) return;
+  if (noVersion(loadedVersion) || same(acknowledged, loadedVersion)) return;
   survey(loadedVersion);
-  if (current < alive || same(acknowledged, loadedVersion)) return;
+  if (current < alive) return;
   memory.copy(acknowledged, loadedVersion, VERSION_BYTES);
   poll();
 }
@@ -90,6 +92,7 @@ function same(a: usize, b: usize): bool {
 
 /** Sends a poll. One that is still under way is superseded: its answer will be ignored. */
 function poll(): void {
+  survey(loadedVersion);
   beginPairs();
   pairAscii(':method', 'GET');
   pairAscii(':path', RULESET_PATH);
@@ -160,19 +163,15 @@ export function answered(token: u32, bodySize: u32): bool {
     return true;
   }
   const time = <f64>readNumber(resultAt, resultLength);
-  if (status == 200) {
-    const reason = receive(bodySize);
-    if (reason != REFUSED_NOT) {
-      refuse(reason);
-      return true;
-    }
-  }
-  succeeded(time);
+  renewLease(time);
+  const reason = status == 200 ? receive(bodySize) : REFUSED_NOT;
+  if (reason == REFUSED_NOT) succeeded();
+  else refuse(reason);
   return true;
 }
 
-function succeeded(time: f64): void {
-  backoffMs = 0;
+/** Every answer renews the lease, also one whose ruleset is refused: the control plane is there, and sees the refusal. */
+function renewLease(time: f64): void {
   if (lastFailure != 0) {
     lastFailure = 0;
     beginText();
@@ -181,7 +180,15 @@ function succeeded(time: f64): void {
   }
   showConnected(true);
   const now = presentNs();
+  anchorTime = time;
   publishState(loadedVersion, time, now, now + <u64>leaseMs * NS_PER_MS, ownQueue);
+}
+
+function succeeded(): void {
+  backoffMs = 0;
+  const now = presentNs();
+  // Again, now that the version may be another one.
+  publishState(loadedVersion, anchorTime, now, now + <u64>leaseMs * NS_PER_MS, ownQueue);
   nextPoll = now + CONFIRM_NS;
   wakeOthers();
   // A version that all run already needs no confirmation.

@@ -7,6 +7,7 @@ import { block, inboundRules, inboundTable, inboundThreshold, outboundRules, out
 import { RULE_DELAY_MS, RULE_THRESHOLD } from './layout';
 import { holdUntil } from './loop';
 import { firstMatch } from './match';
+import { countOverflow } from './metrics';
 import { draw } from './random';
 import { addAscii, beginText, textLength, textStart } from './text';
 
@@ -68,7 +69,10 @@ function inject(stream: u32, rule: usize): u32 {
   if (aborts(rule)) {
     answer = keepAnswer(rule);
     // Holding it and then letting it through would be another fault than the one asked for.
-    if (answer == NOTHING_KEPT) return CONTINUE;
+    if (answer == NOTHING_KEPT) {
+      countOverflow();
+      return CONTINUE;
+    }
   }
   holdUntil(holdRequest(stream, delayMs, answer), stream);
   return HOLD;

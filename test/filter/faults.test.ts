@@ -9,7 +9,7 @@ describe('filter: faults', () => {
     assert.equal(envoy.request().action, 0);
     envoy.serve([]);
     assert.equal(envoy.request().action, 0);
-    assert.equal(envoy.process.metric('hfi_faults_aborts_total'), 0);
+    assert.equal(envoy.process.metric('wasmcustom.hfi_faults_aborts_total'), 0);
   });
 
   it('aborts with status, body and headers, and names the rule', () => {
@@ -36,8 +36,8 @@ describe('filter: faults', () => {
         grpcStatus: -1,
       },
     ]);
-    assert.equal(envoy.process.metric('hfi_faults_aborts_total'), 1);
-    assert.equal(envoy.process.metric('hfi_faults_delays_total'), 0);
+    assert.equal(envoy.process.metric('wasmcustom.hfi_faults_aborts_total'), 1);
+    assert.equal(envoy.process.metric('wasmcustom.hfi_faults_delays_total'), 0);
   });
 
   it('answers a gRPC call with the gRPC status, and another request with the HTTP status it stands for', () => {
@@ -63,9 +63,9 @@ describe('filter: faults', () => {
     envoy.process.advance(500);
     assert.equal(stream.continued, 1);
     assert.deepEqual(stream.replies, []);
-    assert.equal(envoy.process.metric('hfi_faults_delays_total'), 1);
-    assert.equal(envoy.process.metric('hfi_requests_delayed'), 0);
-    assert.deepEqual(envoy.process.metrics.get('hfi_faults_delay_duration_milliseconds')?.records, [150n]);
+    assert.equal(envoy.process.metric('wasmcustom.hfi_faults_delays_total'), 1);
+    assert.equal(envoy.process.metric('wasmcustom.hfi_requests_delayed'), 0);
+    assert.deepEqual(envoy.process.metrics.get('wasmcustom.hfi_faults_delay_duration_milliseconds')?.records, [150n]);
   });
 
   it('delays, then aborts, with what the rule said when the request came, whatever ruleset came since', () => {
@@ -91,11 +91,11 @@ describe('filter: faults', () => {
     const gone = envoy.request();
     const stays = envoy.request();
     envoy.vm.end(gone);
-    assert.equal(envoy.process.metric('hfi_requests_delayed'), 1);
+    assert.equal(envoy.process.metric('wasmcustom.hfi_requests_delayed'), 1);
     envoy.process.advance(200);
     assert.equal(gone.replies.length + gone.continued, 0);
     assert.equal(stays.replies.length, 1);
-    assert.equal(envoy.process.metric('hfi_requests_delayed'), 0);
+    assert.equal(envoy.process.metric('wasmcustom.hfi_requests_delayed'), 0);
   });
 
   it('lets requests go in the order of their deadlines, with many waiting and some gone', () => {
@@ -116,7 +116,7 @@ describe('filter: faults', () => {
       }
       envoy.process.advance(5);
     }
-    assert.equal(envoy.process.metric('hfi_requests_delayed'), 0);
+    assert.equal(envoy.process.metric('wasmcustom.hfi_requests_delayed'), 0);
   });
 
   it('holds no more than the configured number; the rest pass and are counted', () => {
@@ -124,7 +124,7 @@ describe('filter: faults', () => {
     envoy.serve([made('p', { rules: [{ fault: { delay: { fixed_delay_ms: 100 } } }] })]);
     const actions = Array.from({ length: 5 }, () => envoy.request().action);
     assert.deepEqual(actions, [HOLD, HOLD, HOLD, 0, 0]);
-    assert.equal(envoy.process.metric('hfi_faults_delays_overflow_total'), 2);
+    assert.equal(envoy.process.metric('wasmcustom.hfi_faults_delays_overflow_total'), 2);
     envoy.process.advance(101);
     assert.equal(envoy.request().action, HOLD);
   });

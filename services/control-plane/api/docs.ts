@@ -61,11 +61,11 @@ function render({ info, paths = {}, components }: OpenApiDocument): string {
   );
   const schemas = Object.entries(components?.schemas ?? {}).map(
     ([name, schema]) =>
-      `<section id="schema-${escape(name)}"><h2>${escape(name)}</h2><pre>${escape(JSON.stringify(schema, null, 2))}</pre></section>`,
+      `<section id="schema-${escaped(name)}"><h2>${escaped(name)}</h2><pre>${escaped(JSON.stringify(schema, null, 2))}</pre></section>`,
   );
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>${escape(info.title)}</title><style>${STYLE}</style></head><body>
-<h1>${escape(info.title)} ${escape(info.version)}</h1><p>${withCode(info.description ?? '')}</p>
+<title>${escaped(info.title)}</title><style>${STYLE}</style></head><body>
+<h1>${escaped(info.title)} ${escaped(info.version)}</h1><p>${withCode(info.description ?? '')}</p>
 <p>The same for programs: <a href="openapi.json">openapi.json</a></p>
 ${operations.join('\n')}<h1>Schemas</h1>${schemas.join('\n')}</body></html>`;
 }
@@ -80,8 +80,8 @@ function renderOperation(path: string, method: string, operation: Operation): st
     ...Object.entries(operation.requestBody?.content ?? {}).map(([type, { schema }]) => ['body', `${type}: ${schemaName(schema)}`]),
     ...Object.entries(operation.responses).map(([status, { description }]) => [status, description]),
   ];
-  const cells = rows.map(([left = '', right = '']) => `<tr><td><code>${escape(left)}</code></td><td>${withCode(right)}</td></tr>`);
-  return `<section id="${escape(operation.operationId ?? '')}"><h2><code><span class="method">${escape(method)}</span> ${escape(path)}</code></h2>
+  const cells = rows.map(([left = '', right = '']) => `<tr><td><code>${escaped(left)}</code></td><td>${withCode(right)}</td></tr>`);
+  return `<section id="${escaped(operation.operationId ?? '')}"><h2><code><span class="method">${escaped(method)}</span> ${escaped(path)}</code></h2>
 <p>${withCode(operation.summary ?? '')}</p><table>${cells.join('')}</table></section>`;
 }
 
@@ -91,9 +91,9 @@ function schemaName(schema: unknown): string {
 }
 
 function withCode(text: string): string {
-  return escape(text).replaceAll(/`([^`]+)`/g, '<code>$1</code>');
+  return escaped(text).replaceAll(/`([^`]+)`/g, '<code>$1</code>');
 }
 
-function escape(text: string): string {
+function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }

@@ -1,6 +1,6 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { canonicalService } from '../../policy/selector.ts';
-import { isConnected, type Proxy } from '../fleet/proxy.ts';
+import { isConnected, type KnownProxy } from '../fleet/proxy.ts';
 import { readers } from './auth.ts';
 import type { Env } from './env.ts';
 import type { Parts } from './parts.ts';
@@ -99,7 +99,7 @@ function byName(a: { name: string }, b: { name: string }): number {
 }
 
 /** A proxy as the API shows it, at `now` in milliseconds since the epoch. */
-export function asResource(proxy: Proxy, replica: string, now: number): ProxyResource {
+export function asResource(proxy: KnownProxy, replica: string, now: number): ProxyResource {
   const { hello, group } = proxy;
   const wanted = group.ruleset.version;
   return {

@@ -5,7 +5,7 @@ import type { Cancel, Runtime } from '../runtime.ts';
 import type { Change, StoredPolicy } from '../store/store.ts';
 import { Compiler, Group, nextEnd } from './group.ts';
 import { identityKey } from './identity.ts';
-import { connectedUntil, type Hello, isConnected, listedUntil, type PollAnswer, type Proxy } from './proxy.ts';
+import { connectedUntil, type Hello, isConnected, type KnownProxy, listedUntil, type PollAnswer } from './proxy.ts';
 
 export interface FleetOptions {
   readonly runtime: Runtime;
@@ -39,7 +39,7 @@ export class Fleet {
   readonly #options: FleetOptions;
   readonly #compiler: Compiler;
   readonly #policies: Map<string, StoredPolicy> = new Map();
-  readonly #proxies: Map<string, Proxy> = new Map();
+  readonly #proxies: Map<string, KnownProxy> = new Map();
   readonly #groups: Map<string, Group> = new Map();
   /** The timer of each policy that has an end ahead. */
   readonly #ends: Map<string, Cancel> = new Map();
@@ -98,7 +98,7 @@ export class Fleet {
     for (const proxy of this.#proxies.values()) proxy.cancelTimer();
   }
 
-  get proxies(): Iterable<Proxy> {
+  get proxies(): Iterable<KnownProxy> {
     return this.#proxies.values();
   }
 
@@ -128,7 +128,7 @@ export class Fleet {
     return () => this.#listeners.delete(listener);
   }
 
-  #wait(proxy: Proxy, waitMs: number, signal: AbortSignal): Promise<PollAnswer> {
+  #wait(proxy: KnownProxy, waitMs: number, signal: AbortSignal): Promise<PollAnswer> {
     return new Promise((resolve) => {
       const settle = (answer: PollAnswer): void => {
         if (proxy.waiter !== waiter) return;
@@ -157,12 +157,20 @@ export class Fleet {
   }
 
   /** Notes what a poll says of its proxy, and puts the proxy into its group. */
-  #meet(hello: Hello): Proxy {
+  #meet(hello: Hello): KnownProxy {
     const now = this.#options.runtime.clock.now();
     const known = this.#proxies.get(hello.name);
     const group = this.#groupFor(hello);
     if (known === undefined) {
-      const proxy: Proxy = { hello, group, firstSeen: now, lastSeen: now, waiter: undefined, gone: false, cancelTimer: () => undefined };
+      const proxy: KnownProxy = {
+        hello,
+        group,
+        firstSeen: now,
+        lastSeen: now,
+        waiter: undefined,
+        gone: false,
+        cancelTimer: () => undefined,
+      };
       this.#proxies.set(hello.name, proxy);
       group.proxies.add(hello.name);
       this.#watchSilence(proxy);
@@ -197,7 +205,7 @@ export class Fleet {
     return group;
   }
 
-  #leaveGroup(proxy: Proxy): void {
+  #leaveGroup(proxy: KnownProxy): void {
     proxy.group.proxies.delete(proxy.hello.name);
     if (proxy.group.proxies.size === 0) this.#groups.delete(proxy.group.key);
   }
@@ -250,7 +258,7 @@ export class Fleet {
   }
 
   /** Tells when a silent proxy stops being connected, and forgets it later. */
-  #watchSilence(proxy: Proxy): void {
+  #watchSilence(proxy: KnownProxy): void {
     proxy.cancelTimer();
     if (proxy.waiter !== undefined) return;
     const { clock, timers } = this.#options.runtime;

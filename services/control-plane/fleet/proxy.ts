@@ -34,7 +34,7 @@ export interface Waiter {
 }
 
 /** One proxy, as this replica knows it. */
-export interface Proxy {
+export interface KnownProxy {
   hello: Hello;
   group: Group;
   readonly firstSeen: number;
@@ -53,15 +53,15 @@ const BETWEEN_POLLS_MS = 7000;
 const LISTED_MS = 60_000;
 
 /** Until when a proxy that holds no poll counts as connected, in milliseconds since the epoch. */
-export function connectedUntil(proxy: Proxy): number {
+export function connectedUntil(proxy: KnownProxy): number {
   return proxy.lastSeen + Math.min(BETWEEN_POLLS_MS, Math.max(proxy.hello.leaseMs, 1000));
 }
 
 /** Until when it is listed, in milliseconds since the epoch. */
-export function listedUntil(proxy: Proxy): number {
+export function listedUntil(proxy: KnownProxy): number {
   return proxy.lastSeen + Math.max(LISTED_MS, proxy.hello.leaseMs);
 }
 
-export function isConnected(proxy: Proxy, now: number): boolean {
+export function isConnected(proxy: KnownProxy, now: number): boolean {
   return proxy.waiter !== undefined || (!proxy.gone && now < connectedUntil(proxy));
 }

@@ -2,7 +2,7 @@ import { selects } from '../../policy/selector.ts';
 import type { Runtime } from '../runtime.ts';
 import type { StoredPolicy } from '../store/store.ts';
 import type { Fleet } from './fleet.ts';
-import { isConnected, type Proxy } from './proxy.ts';
+import { isConnected, type KnownProxy } from './proxy.ts';
 
 export interface RolloutProxy {
   readonly name: string;
@@ -81,7 +81,7 @@ export function rollout(
   });
 }
 
-function whyNot(proxy: Proxy): string {
+function whyNot(proxy: KnownProxy): string {
   if (!proxy.hello.layoutFits) return 'its filter reads another ruleset layout than this control plane writes';
   if (proxy.hello.refused !== null) return `it refused a ruleset: ${proxy.hello.refused.reason}`;
   if (proxy.hello.acknowledged === '') return 'it has not acknowledged any ruleset yet';
