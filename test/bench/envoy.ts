@@ -10,6 +10,7 @@ export interface RunningProxy {
   readonly name: string;
   readonly pid: number;
   readonly port: number;
+  readonly adminPort: number;
 }
 
 export interface ProxyOptions {
@@ -39,7 +40,7 @@ export async function startProxy(processes: Processes, options: ProxyOptions): P
     options.core,
   );
   await until(() => answers(`http://127.0.0.1:${port}/`), `proxy ${options.name} answers`);
-  return { name: options.name, pid, port };
+  return { name: options.name, pid, port, adminPort: admin };
 }
 
 async function answers(url: string): Promise<boolean> {

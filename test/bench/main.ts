@@ -1,21 +1,25 @@
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { applyRows } from './apply.ts';
 import { cpuRows } from './cpu.ts';
 import { delayRows } from './delay.ts';
 import { exactRows } from './exact.ts';
 import { type Row, table } from './rows.ts';
 import type { Settings } from './settings.ts';
 import { shareRows } from './share.ts';
+import { writeRows } from './writes.ts';
 
 /**
  * `npm run bench [-- --short] [-- --rows name,…] [-- --output json]`. Exit code 0 when every bar holds or is undecided, 1 when
  * one doesn't (never with `--short`, which shows and doesn't judge), 2 for wrong usage. docs/performance.md explains the rows.
  */
 const GROUPS: Record<string, (settings: Settings) => Promise<Row[]>> = {
+  apply: applyRows,
   exact: exactRows,
   cpu: cpuRows,
   delay: delayRows,
   share: shareRows,
+  writes: writeRows,
 };
 
 async function main(): Promise<number> {
