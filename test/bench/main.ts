@@ -1,6 +1,7 @@
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { applyRows } from './apply.ts';
+import { cliRows } from './cli.ts';
 import { cpuRows } from './cpu.ts';
 import { delayRows } from './delay.ts';
 import { exactRows } from './exact.ts';
@@ -20,6 +21,7 @@ const GROUPS: Record<string, (settings: Settings) => Promise<Row[]>> = {
   delay: delayRows,
   share: shareRows,
   writes: writeRows,
+  cli: cliRows,
 };
 
 async function main(): Promise<number> {
