@@ -28,14 +28,15 @@ let leading = false;
 let leaseSaid = false;
 
 /**
- * Starts the timer of a VM that was configured, in the root's own callback. A VM shows life only from its first tick on: the
+ * Starts the timer of a VM whose primary root is a new one. A VM shows life only from its first tick on: the
  * host also configures one that it throws away at once, to try the configuration.
  */
 export function startLoop(): void {
   nextChores = 0;
   choresDone = 0;
   refresh();
-  armedFor = 0xffffffffffffffff;
+  // The present root may be one that is just being removed.
+  actOn(primaryRoot());
   arm(presentNs() + NS_PER_MS);
 }
 

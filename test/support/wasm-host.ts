@@ -108,6 +108,7 @@ export class Process {
     for (;;) {
       this.deliver();
       const due = this.vms
+        .filter((vm) => !vm.dead)
         .flatMap((vm) => [...vm.timers].map(([root, timer]) => ({ vm, root, timer })))
         .filter(({ timer }) => timer.at <= until)
         .sort((a, b) => Number(a.timer.at - b.timer.at))[0];
@@ -188,6 +189,7 @@ export class Vm {
   readonly streams = new Map<number, Stream & { headers: Uint8Array }>();
   readonly roots = new Map<number, Uint8Array>();
   queueRoot = 0;
+  /** Set, the VM gets no callbacks: its thread is stuck. */
   dead = false;
   /** Host calls and bytes handed to the VM since `resetCounts`, by the function's name. */
   readonly counts = new Map<string, number>();
