@@ -329,13 +329,18 @@ function hasProbeAgent(): bool {
     const value = at + nameLength + 1;
     // "user-age" and "gent".
     if (nameLength == 10 && load<u64>(at) == 0x6567612d72657375 && load<u32>(at + 6) == 0x746e6567) {
-      // "kube-pro" and "obe/"; "Envoy/HC".
-      if (valueLength >= 11 && load<u64>(value) == 0x6f72702d6562756b && load<u32>(value + 7) == 0x2f65626f) return true;
-      if (valueLength >= 8 && load<u64>(value) == 0x43482f796f766e45) return true;
+      // Sent twice, the first decides: the value that counts is the one that begins the joined one.
+      return isProbeAgent(value, valueLength);
     }
     at = value + valueLength + 1;
   }
   return false;
+}
+
+function isProbeAgent(value: usize, length: u32): bool {
+  // "kube-pro" and "obe/"; "Envoy/HC".
+  if (length >= 11 && load<u64>(value) == 0x6f72702d6562756b && load<u32>(value + 7) == 0x2f65626f) return true;
+  return length >= 8 && load<u64>(value) == 0x43482f796f766e45;
 }
 
 function same(left: usize, right: usize, length: u32): bool {

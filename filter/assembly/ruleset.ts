@@ -37,6 +37,8 @@ import {
   RULE_BYTES,
   RULE_CONDITION_COUNT,
   RULE_CONDITIONS,
+  RULE_GRPC_STATUS,
+  RULE_HTTP_STATUS,
   RULE_NAME,
   RULE_NAME_LENGTH,
   RULE_PAIRS,
@@ -70,6 +72,9 @@ export function refusalText(reason: u32): string {
   if (reason == REFUSED_STRUCTURE) return 'damaged structure';
   return 'too large';
 }
+
+/** The largest code of gRPC (google/rpc/code.proto). */
+const MOST_GRPC_STATUS: u32 = 16;
 
 let base: usize = 0;
 let size: u32 = 0;
@@ -179,11 +184,29 @@ function rulesHold(offset: u32, ruleCount: u32, fieldCount: u32): bool {
   for (let i: u32 = 0; i < ruleCount; i++) {
     const rule = base + offset + i * RULE_BYTES;
     if (!inside(load<u32>(rule + RULE_BODY), load<u32>(rule + RULE_BODY_LENGTH), 1)) return false;
-    if (!inside(load<u32>(rule + RULE_PAIRS), load<u32>(rule + RULE_PAIRS_LENGTH), 1)) return false;
+    if (!pairsHold(load<u32>(rule + RULE_PAIRS), load<u32>(rule + RULE_PAIRS_LENGTH))) return false;
+    // The host takes any number for a status; these are the ones that a response can have.
+    const status = load<u32>(rule + RULE_HTTP_STATUS);
+    if (status != 0 && (status < 200 || status > 599)) return false;
+    if (load<u32>(rule + RULE_GRPC_STATUS) > MOST_GRPC_STATUS) return false;
     if (!inside(load<u32>(rule + RULE_NAME), load<u32>(rule + RULE_NAME_LENGTH), 1)) return false;
     if (!conditionsHold(load<u32>(rule + RULE_CONDITIONS), load<u32>(rule + RULE_CONDITION_COUNT), fieldCount)) return false;
   }
   return true;
+}
+
+/** Headers as the host reads them: count, a pair of lengths each, then just the bytes that these lengths announce. */
+function pairsHold(offset: u32, length: u32): bool {
+  if (!inside(offset, length, 1)) return false;
+  if (length == 0) return true;
+  if (length < 4) return false;
+  const count = load<u32>(base + offset);
+  let needed: u64 = 4 + <u64>count * 8;
+  if (needed > <u64>length) return false;
+  for (let i: u32 = 0; i < count; i++) {
+    needed += <u64>load<u32>(base + offset + 4 + i * 8) + <u64>load<u32>(base + offset + 8 + i * 8) + 2;
+  }
+  return needed == <u64>length;
 }
 
 function conditionsHold(offset: u32, count: u32, fieldCount: u32): bool {

@@ -75,7 +75,10 @@ describe('filter: polls', () => {
     }
     assert.ok(pauses[0] !== undefined && pauses[0] <= 101 && pauses[0] >= 50, `first pause ${pauses[0]}`);
     assert.ok(Math.max(...pauses) <= 5001, `longest pause ${Math.max(...pauses)}`);
-    assert.ok(pauses.slice(8).every((pause) => pause >= 2500), pauses.join(' '));
+    assert.ok(
+      pauses.slice(8).every((pause) => pause >= 2500),
+      pauses.join(' '),
+    );
     assert.equal(metric(envoy, 'connected'), 0);
     assert.equal(metric(envoy, 'polls_failed_total'), 20);
     const call = envoy.poll();
@@ -110,7 +113,15 @@ describe('filter: polls', () => {
     const call = envoy.poll();
     envoy.serve([abort], undefined, call);
     const stale = call;
-    call.vm.answer(stale, [[':status', '200'], ['etag', '"0123456789abcdef"'], ['x-hfi-time', '1']], compileRuleset([], 0));
+    call.vm.answer(
+      stale,
+      [
+        [':status', '200'],
+        ['etag', '"0123456789abcdef"'],
+        ['x-hfi-time', '1'],
+      ],
+      compileRuleset([], 0),
+    );
     for (const [vm, root] of envoy.roots) assert.equal(envoy.request([], vm, root).action, HIT);
   });
 });
@@ -150,7 +161,15 @@ describe('filter: lease', () => {
     for (let i = 0; i < 3; i++) {
       envoy.process.advance(2500);
       const call = envoy.poll();
-      call.vm.answer(call, i === 1 ? [[':status', '304']] : [[':status', '500'], ['x-hfi-time', '1']]);
+      call.vm.answer(
+        call,
+        i === 1
+          ? [[':status', '304']]
+          : [
+              [':status', '500'],
+              ['x-hfi-time', '1'],
+            ],
+      );
     }
     assert.equal(envoy.request().action, PASSED);
   });
