@@ -1,13 +1,17 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { apiPage } from './docs/api.ts';
+import { cliPage } from './docs/cli.ts';
 import { policyPage } from './docs/policy.ts';
 import { policySchemaFile } from './docs/schema.ts';
 
 const ROOT = new URL('../', import.meta.url);
 
 /** Every generated page: its path from the project's root, and what makes its text. */
-export const PAGES: ReadonlyMap<string, () => string | Promise<string>> = new Map([
+export const PAGES: ReadonlyMap<string, () => string | Promise<string>> = new Map<string, () => string | Promise<string>>([
+  ['docs/reference/api.md', apiPage],
+  ['docs/reference/cli.md', cliPage],
   ['docs/reference/policy.md', policyPage],
   ['docs/reference/policy.schema.json', policySchemaFile],
 ]);

@@ -1,10 +1,10 @@
-import { Command } from '@oclif/core';
+import { HfiCommand } from '../base.ts';
 import { SandboxFailure } from './failure.ts';
 import { sandboxFolder } from './project.ts';
 import { readState, type SandboxState } from './state.ts';
 
 /** What the sandbox commands share: a failure is one sentence on stderr and exit code 1; no sandbox at all is exit code 3. */
-export abstract class SandboxCommand extends Command {
+export abstract class SandboxCommand extends HfiCommand {
   protected override async catch(error: Error & { exitCode?: number }): Promise<unknown> {
     if (error instanceof SandboxFailure) this.error(error.message, { exit: 1 });
     return super.catch(error);

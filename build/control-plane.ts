@@ -1,0 +1,34 @@
+import { copyFile, mkdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
+
+/** The built control plane: one file, beside the folder in which etcd3 looks for its protocol. */
+export const CONTROL_PLANE_BUNDLE = join(ROOT, 'dist', 'control-plane', 'main.cjs');
+
+/**
+ * Bundles the control plane. As CommonJS, because etcd3 reads `../proto/rpc.proto` from `__dirname` when it starts.
+ */
+export async function buildControlPlane(): Promise<void> {
+  const folder = dirname(CONTROL_PLANE_BUNDLE);
+  const protocol = join(folder, '..', 'proto');
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(protocol, { recursive: true });
+  await build({
+    entryPoints: [join(ROOT, 'services', 'control-plane', 'main.ts')],
+    outfile: CONTROL_PLANE_BUNDLE,
+    bundle: true,
+    minify: true,
+    format: 'cjs',
+    platform: 'node',
+    target: 'node24',
+    logLevel: 'warning',
+  });
+  for (const name of ['rpc.proto', 'kv.proto', 'auth.proto']) {
+    await copyFile(join(ROOT, 'node_modules', 'etcd3', 'proto', name), join(protocol, name)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+  }
+}

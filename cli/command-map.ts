@@ -1,0 +1,50 @@
+import type { Config } from '@oclif/core';
+import type { HfiCommand } from './base.ts';
+
+export type CommandClass = Omit<typeof HfiCommand, 'prototype'> & (new (argv: string[], config: Config) => HfiCommand);
+
+type Load = () => Promise<{ default: unknown }>;
+
+/** Every command, loaded only when it runs. The key is what is typed. */
+export const COMMANDS: Readonly<Record<string, Load>> = {
+  audit: () => import('./commands/audit.ts'),
+  completion: () => import('./commands/completion.ts'),
+  'context add': () => import('./commands/context/add.ts'),
+  'context delete': () => import('./commands/context/delete.ts'),
+  'context list': () => import('./commands/context/list.ts'),
+  'context use': () => import('./commands/context/use.ts'),
+  'policy apply': () => import('./commands/policy/apply.ts'),
+  'policy delete': () => import('./commands/policy/delete.ts'),
+  'policy describe': () => import('./commands/policy/describe.ts'),
+  'policy get': () => import('./commands/policy/get.ts'),
+  'policy list': () => import('./commands/policy/list.ts'),
+  'proxy list': () => import('./commands/proxy/list.ts'),
+  'sandbox down': () => import('./commands/sandbox/down.ts'),
+  'sandbox restart': () => import('./commands/sandbox/restart.ts'),
+  'sandbox run': () => import('./commands/sandbox/run.ts'),
+  'sandbox status': () => import('./commands/sandbox/status.ts'),
+  'sandbox up': () => import('./commands/sandbox/up.ts'),
+  status: () => import('./commands/status.ts'),
+};
+
+/** One line on each command, for the overview: the commands themselves are not loaded for it. A test compares them. */
+export const SUMMARIES: Readonly<Record<string, string>> = {
+  audit: 'Show who changed what, newest first.',
+  completion: 'Print the completion script for bash, zsh or fish.',
+  'context add': 'Add a control plane to the contexts and use it.',
+  'context delete': 'Remove a context.',
+  'context list': 'List the contexts.',
+  'context use': 'Make a context the current one.',
+  'policy apply': 'Create or change policies from files.',
+  'policy delete': 'Delete policies: their faults end at once.',
+  'policy describe': 'Show a policy in words, whom it selects and who runs it.',
+  'policy get': 'Show policies as they are kept.',
+  'policy list': 'List the policies.',
+  'proxy list': 'List the connected proxies and what they run.',
+  'sandbox down': 'End the sandbox and every process of it.',
+  'sandbox restart': 'Start a part of the sandbox again.',
+  'sandbox run': 'Put a faultable sidecar before a service of your own.',
+  'sandbox status': 'Show what of the sandbox runs; exit code 3 while it is not fully up.',
+  'sandbox up': 'Run etcd, the control plane and a demo behind real Envoys on this machine.',
+  status: 'Show on one screen how everything is.',
+};

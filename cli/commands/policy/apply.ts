@@ -1,0 +1,160 @@
+import { Flags } from '@oclif/core';
+import { durationMs, HfiCommand, type TargetFlags } from '../../base.ts';
+import { makeClient, Refusal, taken } from '../../client.ts';
+import { type PolicyDocument, readDocuments } from '../../documents.ts';
+import { EXIT } from '../../exit-codes.ts';
+import { Failure } from '../../failure.ts';
+import type { PolicyResource } from '../../policies.ts';
+import { inWords, waitForRollout } from '../../rollout.ts';
+
+interface Applied {
+  readonly name: string;
+  readonly result: string;
+  readonly resourceVersion: string;
+  readonly proxies: readonly string[];
+  readonly policy: PolicyResource;
+}
+
+export default class PolicyApply extends HfiCommand {
+  static override summary = 'Create or change policies from files.';
+  static override description =
+    'Every document of every file is checked first; when one is wrong, nothing is applied. A policy that is the same as before stays unchanged, unless a rule has a duration: then its time starts over.';
+  static override examples = [
+    {
+      description: 'Break the demo frontend and wait until every proxy runs it',
+      command: '<%= config.bin %> policy apply -f examples/abort-policy.yaml --wait',
+    },
+    {
+      description: 'See whom it would hit, and change nothing',
+      command: '<%= config.bin %> policy apply -f examples/abort-policy.yaml --dry-run',
+    },
+    {
+      description: 'Apply it for two minutes',
+      command: '<%= config.bin %> policy apply -f examples/abort-policy.yaml --duration-seconds 120',
+    },
+    { description: 'Read it from standard input', command: 'cat examples/abort-policy.yaml | <%= config.bin %> policy apply -f -' },
+  ];
+  static override flags = {
+    filename: Flags.string({
+      char: 'f',
+      required: true,
+      multiple: true,
+      helpValue: 'FILE|DIR|URL|-',
+      description: 'Where the policies are; may be given several times.',
+    }),
+    recursive: Flags.boolean({ char: 'R', default: false, description: 'Read folders in folders too.' }),
+    wait: Flags.boolean({
+      default: false,
+      description: 'Return when every selected proxy runs it; exit 1 when that takes longer than --timeout.',
+    }),
+    'dry-run': Flags.boolean({
+      default: false,
+      exclusive: ['wait'],
+      description: 'Let the control plane check everything, and change nothing.',
+    }),
+    'duration-seconds': Flags.integer({
+      min: 0,
+      helpValue: 'S',
+      description: 'End every rule after so many seconds, whatever the file says; 0 = no end.',
+    }),
+    'start-delay-ms': Flags.integer({ min: 0, helpValue: 'MS', description: 'Wait so long before every fault, whatever the file says.' }),
+  };
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(PolicyApply);
+    this.use(flags);
+    const timeoutMs = durationMs('timeout', flags.timeout);
+    this.target(flags);
+    const documents = await readDocuments(flags.filename, flags.recursive, timeoutMs);
+    for (const { value } of documents) override(value, flags['duration-seconds'], flags['start-delay-ms']);
+    refuseTwins(documents);
+    const checked = await this.check(flags, documents);
+    const applied = flags['dry-run'] ? checked : await this.applyAll(flags, documents);
+    if (this.format !== 'table') await this.printValue({ dryRun: flags['dry-run'], items: applied });
+    for (const one of applied) this.warnIfNobody(one);
+    if (flags.wait) await this.waitForAll(flags, applied, timeoutMs);
+  }
+
+  private async put(flags: TargetFlags, { value, name }: PolicyDocument, dryRun: boolean): Promise<Applied> {
+    const answer = await this.client(flags).v1.policies[':name'].$put(
+      { param: { name }, query: dryRun ? { dryRun: 'true' } : {}, json: value as never },
+      { headers: { 'content-type': 'application/json' } },
+    );
+    const { result, policy, proxies, warnings } = await taken(answer);
+    for (const warning of warnings) this.note(`warning: policy/${name}: ${warning}`);
+    return { name, result, resourceVersion: policy.metadata.resourceVersion, proxies, policy };
+  }
+
+  /** Asks for everything without doing it; all that is wrong is told at once, at its line and column. */
+  private async check(flags: TargetFlags & { 'dry-run': boolean }, documents: readonly PolicyDocument[]): Promise<Applied[]> {
+    const fine: Applied[] = [];
+    const wrong: string[] = [];
+    for (const document of documents) {
+      try {
+        // A name that isn't one can't be in the address; the control plane then says so of the body.
+        fine.push(await this.put(flags, { ...document, name: encodeURIComponent(document.name) || '-' }, true));
+      } catch (error) {
+        if (!(error instanceof Refusal) || error.errors.length === 0) throw error;
+        for (const one of error.errors) {
+          const { line, column } = document.position(one.path);
+          const hint = one.nearest === undefined ? '' : ` (did you mean ${one.nearest}?)`;
+          const allowed = one.nearest === undefined && one.allowed !== undefined ? ` (allowed: ${one.allowed.join(', ')})` : '';
+          wrong.push(`${document.source}:${line}:${column}: ${one.path}: ${one.message}${hint}${allowed}`);
+        }
+      }
+    }
+    if (wrong.length > 0) throw new Failure(`not valid; nothing was applied:\n  ${wrong.join('\n  ')}`, EXIT.refused);
+    if (flags['dry-run'] && this.format === 'table') for (const { name, result } of fine) this.say(`policy/${name} ${result} (dry run)`);
+    return fine;
+  }
+
+  private async applyAll(flags: TargetFlags, documents: readonly PolicyDocument[]): Promise<Applied[]> {
+    const applied: Applied[] = [];
+    for (const document of documents) {
+      const one = await this.put(flags, document, false);
+      if (this.format === 'table') this.say(`policy/${one.name} ${one.result}`);
+      applied.push(one);
+    }
+    return applied;
+  }
+
+  private warnIfNobody({ name, proxies }: Applied): void {
+    if (proxies.length === 0) this.note(`warning: policy/${name} selects no connected proxy (hfi proxy list shows them)`);
+    else this.note(`policy/${name} selects ${proxies.length} ${proxies.length === 1 ? 'proxy' : 'proxies'}`);
+  }
+
+  private async waitForAll(flags: TargetFlags, applied: readonly Applied[], timeoutMs: number): Promise<void> {
+    const target = this.target(flags);
+    for (const { name, resourceVersion } of applied) {
+      const rollout = await waitForRollout((ms) => makeClient({ ...target, timeoutMs: ms }), resourceVersion, name, timeoutMs);
+      this.note(`policy/${name} ${inWords(rollout)}`);
+      if (!rollout.done) process.exitCode = EXIT.refused;
+    }
+  }
+}
+
+/** Sets what the flags say in every rule's fault. */
+function override(value: unknown, durationSeconds: number | undefined, startDelayMs: number | undefined): void {
+  const rules = (value as { spec?: { rules?: unknown } } | null)?.spec?.rules;
+  for (const rule of Array.isArray(rules) ? rules : []) {
+    const fault = (rule as { fault?: Record<string, unknown> } | null)?.fault;
+    if (typeof fault !== 'object' || fault === null) continue;
+    if (durationSeconds !== undefined) fault.duration_seconds = durationSeconds;
+    if (startDelayMs !== undefined) fault.start_delay_ms = startDelayMs;
+  }
+}
+
+function refuseTwins(documents: readonly PolicyDocument[]): void {
+  const seen = new Map<string, PolicyDocument>();
+  for (const document of documents) {
+    const twin = seen.get(document.name);
+    if (twin !== undefined && document.name !== '') {
+      const at = document.position('metadata.name');
+      throw new Failure(
+        `${document.source}:${at.line}:${at.column}: metadata.name: "${document.name}" is in ${twin.source} too; nothing was applied.`,
+        EXIT.refused,
+      );
+    }
+    seen.set(document.name, document);
+  }
+}

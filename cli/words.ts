@@ -1,0 +1,47 @@
+import type { PolicyResource } from './policies.ts';
+
+type Spec = PolicyResource['spec'];
+type Rule = Spec['rules'][number];
+
+interface Matcher {
+  readonly exact?: string | undefined;
+  readonly prefix?: string | undefined;
+}
+
+/** `service frontend in namespace demo`. */
+export function selectorInWords({ namespace, service, workload, labels }: Spec['selector']): string {
+  const any = (value: string | undefined): boolean => value === undefined || value === '*';
+  const parts = [
+    any(service) ? undefined : `service ${service}`,
+    any(workload) ? undefined : `workload ${workload}`,
+    ...Object.entries(labels ?? {}).map(([key, value]) => `label ${key}=${value}`),
+  ].filter((part) => part !== undefined);
+  const where = any(namespace) ? 'every namespace' : `namespace ${namespace}`;
+  return `${parts.length === 0 ? 'every workload' : parts.join(', ')} in ${where}`;
+}
+
+/** `GET, path beginning with /api, header x-user is test`. */
+export function matchInWords(match: Rule['match']): string {
+  if (match === undefined) return 'every request';
+  const matcher = (what: string, { exact, prefix }: Matcher): string =>
+    exact === undefined ? `${what} beginning with ${prefix}` : `${what} ${exact}`;
+  const parts = [
+    ...(match.method === undefined ? [] : [matcher('method', match.method)]),
+    ...(match.path === undefined ? [] : [matcher('path', match.path)]),
+    ...(match.headers ?? []).map((header) => matcher(`header ${header.name}`, header)),
+    ...(match.probes === true ? ['health probes too'] : []),
+  ];
+  return parts.length === 0 ? 'every request' : parts.join(', ');
+}
+
+/** `delay 2s, then abort with 503, for 12.5 % of them`. */
+export function faultInWords({ abort, delay, percentage, start_delay_ms }: Rule['fault']): string {
+  const steps = [
+    ...(start_delay_ms === 0 ? [] : [`wait ${start_delay_ms} ms`]),
+    ...(delay === undefined ? [] : [`delay ${delay.fixed_delay ?? `${delay.fixed_delay_ms} ms`}`]),
+    ...(abort === undefined
+      ? []
+      : [abort.grpcStatus === undefined ? `abort with ${abort.httpStatus}` : `abort with gRPC status ${abort.grpcStatus}`]),
+  ];
+  return `${steps.join(', then ')}${percentage === 100 ? '' : `, for ${percentage} % of them`}`;
+}
