@@ -1,13 +1,20 @@
 import { Config, Help } from '@oclif/core';
 import { COMMANDS, type CommandClass } from './command-map.ts';
 
+/** oclif's configuration without plugins: there is nobody to call a hook of. */
+class PluginlessConfig extends Config {
+  override async runHook(): Promise<never> {
+    return { successes: [], failures: [] } as never;
+  }
+}
+
 /** Runs one oclif command, or shows its help, with a configuration that is made here instead of read from the disk. */
 export async function runCommand(name: string, argv: string[], version: string): Promise<void> {
   const load = COMMANDS[name];
   if (load === undefined) throw new Error(`no command ${name}`);
   const command = (await load()).default as CommandClass;
   command.id = name;
-  const config = await configuration(version);
+  const config = configuration(version);
   const end = argv.indexOf('--');
   const flags = end === -1 ? argv : argv.slice(0, end);
   if (flags.includes('--help') || flags.includes('-h')) {
@@ -18,8 +25,8 @@ export async function runCommand(name: string, argv: string[], version: string):
   await running._run();
 }
 
-async function configuration(version: string): Promise<Config> {
-  const config = new Config({ root: import.meta.dirname });
+function configuration(version: string): Config {
+  const config = new PluginlessConfig({ root: import.meta.dirname });
   Object.assign(config, { bin: 'hfi', name: 'hfi', version, userAgent: `hfi/${version}`, topicSeparator: ' ', pjson: { oclif: {} } });
   return config;
 }
