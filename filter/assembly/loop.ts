@@ -122,10 +122,13 @@ function rearm(): void {
   arm(due);
 }
 
-/** Rounds up to the timer's whole milliseconds, so that it never fires early. */
+/**
+ * Sets the timer, which counts whole milliseconds and may be late but hardly early: rounded down, and set again when it was
+ * early, a request waits less beyond its deadline than rounded up.
+ */
 function arm(due: u64): void {
   const now = presentNs();
-  const ms = due <= now ? 1 : (due - now + NS_PER_MS - 1) / NS_PER_MS;
+  const ms = due < now + 2 * NS_PER_MS ? 1 : (due - now) / NS_PER_MS;
   armedFor = now + ms * NS_PER_MS;
   setTick(<u32>min<u64>(ms, 60_000));
 }
