@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Etcd3 } from 'etcd3';
+import { Processes, until } from '../support/processes.ts';
 import { hfiFilter, type RunningProxy, startProxy } from './envoy.ts';
 import { buildModules } from './filters.ts';
 import { type Connection, openMany } from './load.ts';
-import { Processes, until } from './processes.ts';
 import { extremes, type Row, row } from './rows.ts';
 import type { Settings } from './settings.ts';
 import { Stack } from './stack.ts';

@@ -1,7 +1,7 @@
+import { Processes, pinSelf, processorTime, unpinSelf } from '../support/processes.ts';
 import { hfiFilter, luaAbort, nativeAbort, type RunningProxy, startProxy, wasmFilter } from './envoy.ts';
 import { buildModules } from './filters.ts';
 import { type Connection, drive, openMany } from './load.ts';
-import { Processes, pinSelf, processorTime, unpinSelf } from './processes.ts';
 import { atMost, difference, extremes, type Row, row } from './rows.ts';
 import { RulesetServer } from './ruleset-server.ts';
 import { rulesetOf, rulesThatMiss } from './rulesets.ts';

@@ -1,7 +1,7 @@
+import { Processes, pinSelf, unpinSelf } from '../support/processes.ts';
 import { hfiFilter, nativeDelay, startProxy } from './envoy.ts';
 import { buildModules } from './filters.ts';
 import { driveAtRate } from './load.ts';
-import { Processes, pinSelf, unpinSelf } from './processes.ts';
 import { extremes, type Row, row } from './rows.ts';
 import { RulesetServer } from './ruleset-server.ts';
 import { rulesetOf } from './rulesets.ts';

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findBinary } from '../../cli/sandbox/binaries.ts';
 import { freePorts } from '../../cli/sandbox/ports.ts';
-import { type Processes, until } from './processes.ts';
+import { type Processes, until } from '../support/processes.ts';
 
 const extension = 'type.googleapis.com/envoy.extensions';
 

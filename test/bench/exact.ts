@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
 import { headerPairs } from '../../services/control-plane/ruleset/fault.ts';
+import { Processes } from '../support/processes.ts';
 import { buildModules } from './filters.ts';
 import { REQUEST_HEADERS } from './load.ts';
-import { Processes } from './processes.ts';
 import { extremes, type Row, row } from './rows.ts';
 import { rulesetOf, rulesThatMiss } from './rulesets.ts';
 import type { Settings } from './settings.ts';

@@ -2,7 +2,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { HEADER_ACKNOWLEDGED, HEADER_TIME, HEADER_WORKLOAD } from '../../filter/assembly/protocol.ts';
 import { rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
-import { until } from './processes.ts';
+import { until } from '../support/processes.ts';
 
 /**
  * Answers the filters' polls with fixed rulesets, so that what is measured is the filter alone. Polls wait as at the real

@@ -1,7 +1,7 @@
+import { Processes } from '../support/processes.ts';
 import { hfiFilter, startProxy } from './envoy.ts';
 import { buildModules } from './filters.ts';
 import { drive, openMany } from './load.ts';
-import { Processes } from './processes.ts';
 import { type Row, row } from './rows.ts';
 import { RulesetServer } from './ruleset-server.ts';
 import { rulesetOf } from './rulesets.ts';

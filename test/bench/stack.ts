@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { findBinary } from '../../cli/sandbox/binaries.ts';
 import { freePorts } from '../../cli/sandbox/ports.ts';
 import type { PolicyInput } from '../../services/policy/schema.ts';
-import { type Processes, until } from './processes.ts';
+import { type Processes, until } from '../support/processes.ts';
 
 const MAIN = join(import.meta.dirname, '..', '..', 'services', 'control-plane', 'main.ts');
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Etcd3 } from 'etcd3';
 import { type PolicyInput, policy } from '../../services/policy/schema.ts';
-import { Processes } from './processes.ts';
+import { Processes } from '../support/processes.ts';
 import { atMost, extremes, type Row, row } from './rows.ts';
 import type { Settings } from './settings.ts';
 import { Stack } from './stack.ts';

@@ -5,7 +5,7 @@ import type { Policy } from '../../services/policy/schema.ts';
  * filter: it is what they are compared with.
  */
 
-export interface Proxy {
+export interface ProxyPlace {
   readonly namespace: string;
   readonly workload: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -28,7 +28,7 @@ export interface Decision {
 /** Which rule decides the request, at a time in milliseconds since the epoch; `undefined` when none matches. */
 export function decide(
   policies: readonly { policy: Policy; appliedAt: number }[],
-  proxy: Proxy,
+  proxy: ProxyPlace,
   request: Request,
   now: number,
 ): Decision | undefined {
@@ -46,7 +46,7 @@ export function decide(
   return undefined;
 }
 
-function selected(policy: Policy, proxy: Proxy): boolean {
+function selected(policy: Policy, proxy: ProxyPlace): boolean {
   const { namespace, service, workload, labels } = policy.spec.selector;
   const canonical =
     proxy.labels['service.istio.io/canonical-name'] || proxy.labels['app.kubernetes.io/name'] || proxy.labels.app || proxy.workload;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { type Policy, type PolicyInput, policy } from '../../services/policy/schema.ts';
 import { selects } from '../../services/policy/selector.ts';
-import { decide, type Proxy, type Request } from '../conformance/oracle.ts';
+import { decide, type ProxyPlace, type Request } from '../conformance/oracle.ts';
 import { Envoy } from './envoy.ts';
 
 /** Compiler, selector and filter together against the slow matcher written from the reference. */
@@ -61,7 +61,7 @@ const request: fc.Arbitrary<Request> = fc.record({
   ),
 });
 
-const proxy: Proxy = { namespace: 'demo', workload: 'frontend-v1', labels: { app: 'frontend', version: 'v1' }, direction: 'inbound' };
+const proxy: ProxyPlace = { namespace: 'demo', workload: 'frontend-v1', labels: { app: 'frontend', version: 'v1' }, direction: 'inbound' };
 
 function parsed(drawn: readonly (typeof spec extends fc.Arbitrary<infer T> ? T : never)[]): Policy[] {
   return drawn.map((one, i) => {

@@ -46,7 +46,7 @@ export class Peers {
         try {
           const response = await this.#options.fetch(new URL(path, url), {
             headers: { authorization, prefer: `wait=${Math.floor(waitMs / 1000)}` },
-            signal: AbortSignal.any([signal, AbortSignal.timeout(waitMs + PEER_ANSWER_MS)]),
+            signal: AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(waitMs) + PEER_ANSWER_MS)]),
             redirect: 'error',
           });
           if (!response.ok) throw new Error(`it answered ${response.status}`);

@@ -5,7 +5,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** The processes of one benchmark, and a folder for their files; all gone after `end`. */
+/** The processes of one test or benchmark, and a folder for their files; all gone after `end`. */
 export class Processes {
   readonly folder: string;
   readonly #children = new Set<ChildProcess>();
@@ -18,7 +18,7 @@ export class Processes {
   }
 
   static async begin(): Promise<Processes> {
-    return new Processes(await mkdtemp(join(tmpdir(), 'hfi-bench-')));
+    return new Processes(await mkdtemp(join(tmpdir(), 'hfi-test-')));
   }
 
   /** Starts a program. @param core the processor to keep it on, where `taskset` is there */
@@ -43,6 +43,15 @@ export class Processes {
       if (this.#children.delete(child) && code !== 0) process.stderr.write(`${command} ended with ${code}:\n${said.join('')}\n`);
     });
     return child as ChildProcess & { pid: number };
+  }
+
+  /** Ends one of the processes and waits until it is gone. */
+  async kill(child: ChildProcess, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    this.#children.delete(child);
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill(signal);
+    await gone;
   }
 
   async end(): Promise<void> {

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CONTROL_PLANE_BUNDLE } from '../../build/control-plane.ts';
+import { Replica } from '../support/control-plane.ts';
+import { Etcd } from '../support/etcd.ts';
+import { Processes } from '../support/processes.ts';
+
+describe('control plane: the bundle', () => {
+  let processes: Processes;
+
+  afterEach(() => processes.end());
+
+  it('has the whole document, the page of it, and keeps a policy', async function () {
+    this.timeout(60_000);
+    processes = await Processes.begin();
+    const etcd = await Etcd.start(processes);
+    const [bundled, source] = await Promise.all([
+      Replica.start(processes, etcd.url, { program: CONTROL_PLANE_BUNDLE }),
+      Replica.start(processes, etcd.url),
+    ]);
+    assert.deepEqual((await bundled.ask('GET', '/openapi.json')).body, (await source.ask('GET', '/openapi.json')).body);
+    assert.match((await bundled.ask('GET', '/docs')).text, /\/v1\/policies/);
+    assert.equal((await bundled.put('kept', { rules: [{ fault: { abort: { httpStatus: 503 } } }] })).status, 201);
+    assert.equal((await source.ask('GET', '/v1/policies/kept')).status, 200);
+  });
+
+  for (const [variable, value, says] of [
+    ['HFI_LISTEN', 'nonsense', /HFI_LISTEN is "nonsense"; it must be host:port/],
+    ['HFI_TOKENS_FILE', '/nowhere/tokens.json', /HFI_TOKENS_FILE can not be read/],
+    ['HFI_LOG_LEVEL', 'loud', /HFI_LOG_LEVEL is "loud"; it must be one of trace, debug/],
+    ['HFI_ETCD_ENDPOINTS', 'localhost:2379', /HFI_ETCD_ENDPOINTS has "localhost:2379"; it must be a URL/],
+  ] as const) {
+    it(`says what is wrong with ${variable}, and ends with 2`, async () => {
+      processes = await Processes.begin();
+      const tokens = join(processes.folder, 'tokens.json');
+      writeFileSync(tokens, JSON.stringify([{ name: 'a', role: 'admin', token: 'a'.repeat(16) }]));
+      const env = { ...process.env, HFI_TOKENS_FILE: tokens, [variable]: value };
+      const ended = spawnSync(process.execPath, [CONTROL_PLANE_BUNDLE], { env, encoding: 'utf8' });
+      assert.equal(ended.status, 2);
+      assert.match(ended.stderr, says);
+    });
+  }
+});

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Replica } from '../support/control-plane.ts';
+import { Etcd } from '../support/etcd.ts';
+import { Processes, until } from '../support/processes.ts';
+import { TcpProxy } from '../support/tcp-proxy.ts';
+
+const spec = { rules: [{ fault: { abort: { httpStatus: 503 } } }] };
+
+describe('API: outages of etcd', function () {
+  this.timeout(60_000);
+  let processes: Processes;
+  let etcd: Etcd;
+  let line: TcpProxy;
+  /** Reaches etcd through a line that can be broken. */
+  let far: Replica;
+  let near: Replica;
+
+  before(async () => {
+    processes = await Processes.begin();
+    etcd = await Etcd.start(processes);
+    line = await TcpProxy.start(etcd.port);
+    [far, near] = await Promise.all([Replica.start(processes, `http://127.0.0.1:${line.port}`), Replica.start(processes, etcd.url)]);
+  });
+  after(async () => {
+    line.close();
+    await processes.end();
+  });
+
+  /** Milliseconds until the far replica serves another ruleset than `before`. */
+  async function currentAfter(before: string | null): Promise<number> {
+    const begun = performance.now();
+    await until(async () => {
+      const reply = await far.poll({ name: 'watcher' });
+      return reply.status === 200 && reply.headers.get('etag') !== before;
+    }, 'the far replica is current');
+    return performance.now() - begun;
+  }
+
+  const etag = async () => (await far.poll({ name: 'watcher' })).headers.get('etag');
+
+  it('answers 503 with Retry-After while etcd is down, never an empty list; loses no write that it answered', async () => {
+    const acknowledged: string[] = [];
+    let writing = true;
+    const writer = (async () => {
+      for (let i = 0; writing; i++) {
+        const reply = await near.put(`write-${i}`, spec).catch(() => undefined);
+        if (reply !== undefined && reply.status < 300) acknowledged.push(`write-${i}`);
+      }
+    })();
+    for (let round = 0; round < 3; round++) {
+      await sleep(300);
+      await etcd.kill();
+      const begun = performance.now();
+      const [list, write] = await Promise.all([near.ask('GET', '/v1/policies'), near.put('during', spec)]);
+      assert.deepEqual([list.status, write.status], [503, 503], list.text);
+      assert.ok(Number(list.headers.get('retry-after')) >= 1);
+      assert.ok(performance.now() - begun < 2500);
+      assert.equal((await near.ask('GET', '/readyz', { role: 'none' })).status, 503);
+      await etcd.start();
+    }
+    writing = false;
+    await writer;
+    await until(async () => (await near.ask('GET', '/readyz', { role: 'none' })).status === 200, 'ready again');
+    assert.ok(acknowledged.length > 20, `${acknowledged.length} writes`);
+    for (const name of acknowledged) assert.equal((await near.ask('GET', `/v1/policies/${name}`)).status, 200, name);
+    // Also those that were done without an answer.
+    const { items } = (await near.ask('GET', '/v1/policies?limit=100')).body as { items: { metadata: { name: string } }[] };
+    for (const { metadata } of items) await near.ask('DELETE', `/v1/policies/${metadata.name}`);
+  });
+
+  it('is current within 2 s of etcd being back', async () => {
+    const before = await etag();
+    await etcd.kill();
+    await sleep(1500);
+    await etcd.start();
+    await until(async () => (await near.put('after-restart', spec)).status < 300, 'a write goes through');
+    const ms = await currentAfter(before);
+    assert.ok(ms < 2000, `${Math.round(ms)} ms`);
+    await near.ask('DELETE', '/v1/policies/after-restart');
+  });
+
+  for (const how of ['cut', 'to-server', 'to-client', 'both'] as const) {
+    it(`is current within 2 s after its line to etcd was ${how === 'cut' ? 'cut' : `stalled (${how})`} for 3 s`, async () => {
+      const before = await etag();
+      if (how === 'cut') line.cut();
+      else line.stall(how);
+      await near.put(`missed-${how}`, spec);
+      await sleep(3000);
+      line.pass();
+      const ms = await currentAfter(before);
+      assert.ok(ms < 2000, `${Math.round(ms)} ms`);
+      await near.ask('DELETE', `/v1/policies/missed-${how}`);
+      await sleep(300);
+    });
+  }
+
+  it('does not renew leases from a copy that could not be confirmed for long', async () => {
+    line.stall('both');
+    await until(async () => (await far.poll({ name: 'watcher' })).status === 503, 'polls are answered 503', 15_000);
+    assert.equal((await near.poll({ name: 'watcher' })).status, 200);
+    line.pass();
+    await until(async () => (await far.poll({ name: 'watcher' })).status === 200, 'it recovers', 5000);
+  });
+
+  it('lists again after a compaction that it missed', async () => {
+    const before = await etag();
+    line.cut();
+    for (let i = 0; i < 5; i++) await near.put('compacted', { ...spec, priority: i });
+    await etcd.compact();
+    await sleep(500);
+    line.pass();
+    const ms = await currentAfter(before);
+    assert.ok(ms < 2000, `${Math.round(ms)} ms`);
+    await near.ask('DELETE', '/v1/policies/compacted');
+  });
+
+  it('ends a policy on time though etcd was restarted meanwhile, and its key stays', async () => {
+    await near.put('short', { rules: [{ fault: { abort: { httpStatus: 503 }, duration_seconds: 4 } }] });
+    const end = Date.now() + 4000;
+    const before = await etag();
+    await etcd.kill();
+    await etcd.start();
+    await currentAfter(before).catch(() => undefined);
+    await sleep(Math.max(0, end - Date.now() + 150));
+    const policy = await near.ask('GET', '/v1/policies/short');
+    assert.equal((policy.body.status as { state: string }).state, 'ended');
+    const { items } = (await far.ask('GET', '/v1/proxies')).body as { items: { name: string; selectedBy: string[] }[] };
+    assert.deepEqual(items.find(({ name }) => name === 'watcher')?.selectedBy, []);
+  });
+
+  it('starts without etcd, is not ready, gives no ruleset, and recovers', async () => {
+    await etcd.kill();
+    const early = await Replica.start(processes, etcd.url, { ready: false });
+    assert.equal((await early.ask('GET', '/readyz', { role: 'none' })).status, 503);
+    assert.equal((await early.poll()).status, 503);
+    await etcd.start();
+    await until(async () => (await early.ask('GET', '/readyz', { role: 'none' })).status === 200, 'ready', 5000);
+    assert.equal((await early.poll()).status, 200);
+  });
+});

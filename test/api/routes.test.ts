@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { Replica, type Reply, type Role } from '../support/control-plane.ts';
+import { Etcd } from '../support/etcd.ts';
+import { Processes } from '../support/processes.ts';
+
+/** For each route of `/openapi.json` a good request, one that it must refuse, and who may not ask. */
+interface Case {
+  readonly good: (replica: Replica) => Promise<Reply>;
+  readonly status: number;
+  readonly bad: (replica: Replica) => Promise<Reply>;
+  readonly refused: number;
+  /** Roles that must get 403; `open` needs no token at all. */
+  readonly forbidden: readonly Role[] | 'open';
+  readonly path: string;
+}
+
+const spec = { rules: [{ fault: { abort: { httpStatus: 503 } } }] };
+const body = (name: string) => ({ metadata: { name }, spec });
+const none: readonly Role[] = ['proxy'];
+
+const CASES: Readonly<Record<string, Case>> = {
+  'post /v1/policies': {
+    good: (r) => r.ask('POST', '/v1/policies', { body: body('posted') }),
+    status: 201,
+    bad: (r) => r.ask('POST', '/v1/policies', { body: { metadata: { name: 'x' }, spec: { rules: [] } } }),
+    refused: 400,
+    forbidden: ['viewer', 'proxy'],
+    path: '/v1/policies',
+  },
+  'get /v1/policies': {
+    good: (r) => r.ask('GET', '/v1/policies'),
+    status: 200,
+    bad: (r) => r.ask('GET', '/v1/policies?limit=0'),
+    refused: 400,
+    forbidden: none,
+    path: '/v1/policies',
+  },
+  'put /v1/policies/{name}': {
+    good: (r) => r.put('putted', spec),
+    status: 201,
+    bad: (r) => r.ask('PUT', '/v1/policies/one', { body: body('other') }),
+    refused: 400,
+    forbidden: ['viewer', 'proxy'],
+    path: '/v1/policies/putted',
+  },
+  'get /v1/policies/{name}': {
+    good: (r) => r.ask('GET', '/v1/policies/there'),
+    status: 200,
+    bad: (r) => r.ask('GET', '/v1/policies/nowhere'),
+    refused: 404,
+    forbidden: none,
+    path: '/v1/policies/there',
+  },
+  'delete /v1/policies/{name}': {
+    good: (r) => r.ask('DELETE', '/v1/policies/goner'),
+    status: 200,
+    bad: (r) => r.ask('DELETE', '/v1/policies/nowhere'),
+    refused: 404,
+    forbidden: ['viewer', 'proxy'],
+    path: '/v1/policies/goner',
+  },
+  'get /v1/ruleset': {
+    good: (r) => r.poll(),
+    status: 200,
+    bad: (r) => r.ask('GET', '/v1/ruleset', { role: 'proxy' }),
+    refused: 400,
+    forbidden: ['viewer', 'editor'],
+    path: '/v1/ruleset',
+  },
+  'get /v1/proxies': {
+    good: (r) => r.ask('GET', '/v1/proxies'),
+    status: 200,
+    bad: (r) => r.ask('GET', '/v1/proxies?scope=galaxy'),
+    refused: 400,
+    forbidden: none,
+    path: '/v1/proxies',
+  },
+  'get /v1/rollout': {
+    good: (r) => r.ask('GET', '/v1/rollout?revision=1'),
+    status: 200,
+    bad: (r) => r.ask('GET', '/v1/rollout?revision=soon'),
+    refused: 400,
+    forbidden: none,
+    path: '/v1/rollout?revision=1',
+  },
+  'get /v1/audit': {
+    good: (r) => r.ask('GET', '/v1/audit'),
+    status: 200,
+    bad: (r) => r.ask('GET', '/v1/audit?limit=x'),
+    refused: 400,
+    forbidden: none,
+    path: '/v1/audit',
+  },
+  'get /v1/status': {
+    good: (r) => r.ask('GET', '/v1/status'),
+    status: 200,
+    bad: (r) => r.ask('GET', '/v1/status?scope=x'),
+    refused: 400,
+    forbidden: none,
+    path: '/v1/status',
+  },
+  'get /healthz': open('/healthz'),
+  'get /readyz': open('/readyz'),
+  'get /metrics': open('/metrics'),
+  'get /docs': open('/docs'),
+};
+
+/** What anybody may read; another method is nothing here. */
+function open(path: string): Case {
+  return {
+    good: (r) => r.ask('GET', path, { role: 'none' }),
+    status: 200,
+    bad: (r) => r.ask('DELETE', path),
+    refused: 404,
+    forbidden: 'open',
+    path,
+  };
+}
+
+describe('API: every route', () => {
+  let processes: Processes;
+  let replica: Replica;
+
+  before(async function () {
+    this.timeout(60_000);
+    processes = await Processes.begin();
+    const etcd = await Etcd.start(processes);
+    replica = await Replica.start(processes, etcd.url);
+    for (const name of ['there', 'goner']) await replica.put(name, spec);
+  });
+  after(() => processes.end());
+
+  it('of the document has its cases here', async () => {
+    const { body: document } = await replica.ask('GET', '/openapi.json', { role: 'none' });
+    assert.equal(document.openapi, '3.1.0');
+    const paths = document.paths as Record<string, Record<string, unknown>>;
+    const routes = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method} ${path}`));
+    assert.deepEqual(routes.sort(), Object.keys(CASES).sort());
+  });
+
+  for (const [route, one] of Object.entries(CASES)) {
+    it(`${route}: answers a good request`, async () => {
+      const reply = await one.good(replica);
+      assert.equal(reply.status, one.status, reply.text);
+    });
+
+    it(`${route}: refuses a bad one as problem+json`, async () => {
+      const reply = await one.bad(replica);
+      assert.equal(reply.status, one.refused, reply.text);
+      assert.match(reply.headers.get('content-type') ?? '', /^application\/problem\+json/);
+      assert.equal(reply.body.status, one.refused);
+      assert.equal(reply.body.type, `urn:hfi:problem:${reply.body.code}`);
+    });
+
+    it(`${route}: lets nobody in who may not`, async () => {
+      const method = (route.split(' ')[0] ?? '').toUpperCase();
+      const roles = one.forbidden;
+      if (roles === 'open') {
+        assert.equal((await replica.ask(method, one.path, { role: 'none', headers: { authorization: 'Bearer nonsense' } })).status, 200);
+        return;
+      }
+      for (const authorization of [undefined, 'Bearer wrong-token-wrong-token', 'Basic YTpi', 'Bearer', `bearer admin-token-012345678`]) {
+        const reply = await replica.ask(method, one.path, { role: 'none', headers: authorization === undefined ? {} : { authorization } });
+        assert.equal(reply.status, 401, `${authorization}: ${reply.text}`);
+        assert.ok(!reply.text.includes('wrong-token'), 'the token is not repeated');
+      }
+      for (const role of roles) assert.equal((await replica.ask(method, one.path, { role })).status, 403, role);
+    });
+  }
+
+  it('writes no token into its log', () => {
+    assert.ok(replica.log.includes('answered'));
+    assert.ok(!/-token-0123456789|wrong-token/.test(replica.log));
+  });
+});
