@@ -1,5 +1,6 @@
 import { hc } from 'hono/client';
 import type { AppType } from '../services/control-plane/api/app.ts';
+import { type Answer, ask } from './ask.ts';
 import { EXIT } from './exit-codes.ts';
 import { Failure } from './failure.ts';
 
@@ -28,7 +29,7 @@ export class Refusal extends Failure {
 function exitOf(status: number): number {
   if (status === 401 || status === 403) return EXIT.notAllowed;
   if (status === 404) return EXIT.notFound;
-  return status >= 500 || status === 429 ? EXIT.noServer : EXIT.refused;
+  return status >= 500 || status === 429 || status < 400 ? EXIT.noServer : EXIT.refused;
 }
 
 /** How to reach the control plane. */
@@ -43,35 +44,25 @@ export type Client = ReturnType<typeof makeClient>;
 
 /** The typed client of the API. A server that can't be reached, or is silent, is a `Failure`. */
 export function makeClient(target: Target) {
-  const ask: typeof fetch = async (input, init) => {
+  const asked = async (input: unknown, init?: RequestInit): Promise<Answer> => {
     try {
-      return await fetch(input, { ...init, signal: AbortSignal.timeout(target.timeoutMs) });
+      return await ask(String(input), init ?? {}, target.timeoutMs);
     } catch (error) {
-      throw unreachable(target, error);
+      throw unreachable(target, error as NodeJS.ErrnoException);
     }
   };
-  return hc<AppType>(target.url, { headers: { authorization: `Bearer ${target.token}` }, fetch: ask });
+  return hc<AppType>(target.url, { headers: { authorization: `Bearer ${target.token}` }, fetch: asked as unknown as typeof fetch });
 }
 
-function unreachable({ url, timeoutMs }: Target, error: unknown): Failure {
-  const name = error instanceof Error ? error.name : '';
-  const cause = error instanceof Error ? (error.cause as NodeJS.ErrnoException | undefined) : undefined;
+function unreachable({ url, timeoutMs }: Target, error: NodeJS.ErrnoException): Failure {
   const what =
-    name === 'TimeoutError'
+    error.code === 'ETIMEDOUT'
       ? `The control plane at ${url} did not answer within ${timeoutMs / 1000} s`
-      : `The control plane at ${url} can not be reached (${cause?.code ?? (error instanceof Error ? error.message : String(error))})`;
+      : `The control plane at ${url} can not be reached (${error.code ?? error.message})`;
   return new Failure(
     `${what}. Is it running? Start a sandbox with npm start, or name another with --control-plane-addr or --context.`,
     EXIT.noServer,
   );
-}
-
-interface Answer {
-  readonly ok: boolean;
-  readonly status: number;
-  readonly headers: Headers;
-  text(): Promise<string>;
-  json(): Promise<unknown>;
 }
 
 /**
@@ -79,19 +70,28 @@ interface Answer {
  *
  * @throws Refusal with what the control plane said
  */
-export async function taken<T>(answer: Answer & { json(): Promise<T> }): Promise<Exclude<T, { type: string }>> {
-  if (answer.ok) return (await answer.json()) as Exclude<T, { type: string }>;
-  const text = await answer.text();
+export async function taken<T>(
+  answer: Pick<Answer, 'ok' | 'status' | 'text'> & { json(): Promise<T> },
+): Promise<Exclude<T, { type: string }>> {
+  const body = parsed(await answer.text());
+  if (body === undefined)
+    throw new Refusal(answer.status, '', `What answers there is no HFI control plane (status ${answer.status}, no JSON).`, []);
+  if (answer.ok) return body as Exclude<T, { type: string }>;
+  const { code = '', detail = `The control plane answered ${answer.status}.`, errors = [] } = body as Partial<ProblemBody>;
+  throw new Refusal(answer.status, code, detail, errors);
+}
+
+interface ProblemBody {
+  readonly code: string;
+  readonly detail: string;
+  readonly errors: readonly Wrong[];
+}
+
+function parsed(text: string): object | undefined {
   try {
-    const problem = JSON.parse(text) as { code?: string; detail?: string; errors?: Wrong[] };
-    throw new Refusal(
-      answer.status,
-      problem.code ?? '',
-      problem.detail ?? `The control plane answered ${answer.status}.`,
-      problem.errors ?? [],
-    );
-  } catch (error) {
-    if (error instanceof Refusal) throw error;
-    throw new Refusal(answer.status, '', `What answers there is no HFI control plane (status ${answer.status}).`, []);
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch {
+    return undefined;
   }
 }
