@@ -1,10 +1,13 @@
 import { Command, Flags } from '@oclif/core';
-import { type Client, makeClient, Refusal, type Target } from './client.ts';
+import { type Client, makeClient, type Target } from './client.ts';
 import { readContexts, readSecret } from './contexts.ts';
 import { EXIT } from './exit-codes.ts';
 import { Failure } from './failure.ts';
 import { asTable, type Column, type Format } from './print.ts';
+import { report } from './report.ts';
 
+/** Node's timers count to 24.8 days; nobody waits for a day. */
+const LONGEST_MS = 86_400_000;
 const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m)?$/;
 
 /**
@@ -14,8 +17,11 @@ const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m)?$/;
  */
 export function durationMs(flag: string, text: string): number {
   const [, amount, unit] = DURATION.exec(text) ?? [];
-  if (amount === undefined) throw new Failure(`--${flag} is "${text}"; it must be a duration such as 10s, 500ms or 2m.`, EXIT.usage);
-  return Number(amount) * { ms: 1, s: 1000, m: 60_000 }[(unit ?? 's') as 'ms' | 's' | 'm'];
+  const ms = Number(amount) * { ms: 1, s: 1000, m: 60_000 }[(unit ?? 's') as 'ms' | 's' | 'm'];
+  if (amount === undefined || ms === 0 || ms > LONGEST_MS) {
+    throw new Failure(`--${flag} is "${text}"; it must be a duration above 0 and up to 24 h, such as 10s, 500ms or 2m.`, EXIT.usage);
+  }
+  return ms;
 }
 
 /** What every command has: the global flags, data on stdout and all else on stderr, and one way to end. */
@@ -89,12 +95,16 @@ export abstract class HfiCommand extends Command {
   protected target(flags: TargetFlags): Target {
     const { contexts, current } = readContexts();
     const named = flags.context ?? current;
-    const context = named === undefined ? undefined : contexts[named];
+    const context = named !== undefined && Object.hasOwn(contexts, named) ? contexts[named] : undefined;
     if (flags.context !== undefined && context === undefined) {
       const known = Object.keys(contexts).join(', ') || 'none';
       throw new Failure(`There is no context "${flags.context}"; there are: ${known}. Add one with hfi context add.`, EXIT.usage);
     }
-    const url = flags['control-plane-addr'] ?? context?.url;
+    // What is typed wins over variables: --context names both the address and the token, unless these are typed too.
+    const byContext = this.isTyped('context');
+    const address = byContext && !this.isTyped('control-plane-addr') ? undefined : flags['control-plane-addr'];
+    const typedToken = byContext && !this.isTyped('token') ? undefined : flags.token || undefined;
+    const url = address ?? context?.url;
     if (url === undefined) {
       throw new Failure(
         'No control plane is known: start a sandbox with npm start, add a context with hfi context add, or use --control-plane-addr.',
@@ -105,39 +115,25 @@ export abstract class HfiCommand extends Command {
       throw new Failure(`"${url}" is no address of a control plane: write a URL such as http://127.0.0.1:8080.`, EXIT.usage);
     }
     const token =
-      tokenFrom(flags) ??
-      (flags['control-plane-addr'] === undefined || flags['control-plane-addr'] === context?.url ? context?.token : undefined);
+      tokenFrom(flags['token-file']) ??
+      typedToken ??
+      // A context's token is for its own control plane alone.
+      (address === undefined || address === context?.url ? context?.token : undefined);
     if (token === undefined) throw new Failure('No token is known: set HFI_TOKEN, or use --token-file or a context.', EXIT.notAllowed);
     return { url, token, timeoutMs: durationMs('timeout', flags.timeout) };
+  }
+
+  private isTyped(flag: string): boolean {
+    return this.argv.some((word) => word === `--${flag}` || word.startsWith(`--${flag}=`));
   }
 
   protected client(flags: TargetFlags): Client {
     return makeClient(this.target(flags));
   }
 
-  protected override async catch(error: Error & { exitCode?: number; oclif?: { exit?: number } }): Promise<unknown> {
-    if (error instanceof Refusal) {
-      process.stderr.write(`error: ${error.message}\n`);
-      for (const one of error.errors.length > 1 || !error.message.includes(error.errors[0]?.path ?? '\0') ? error.errors : []) {
-        process.stderr.write(`  ${one.path}: ${one.message}${one.nearest === undefined ? '' : ` (did you mean ${one.nearest}?)`}\n`);
-      }
-      if (error.exit === EXIT.notAllowed) process.stderr.write('Use another token: HFI_TOKEN, --token-file or --context.\n');
-      process.exitCode = error.exit;
-      return;
-    }
-    if (error instanceof Failure) {
-      process.stderr.write(`error: ${error.message}\n`);
-      process.exitCode = error.exit;
-      return;
-    }
-    if (error.oclif?.exit !== undefined) {
-      if (error.message !== '' && error.message !== 'EEXIT: 0' && !error.message.startsWith('EEXIT')) {
-        const text = error.message.replace(/\nSee more help with --help$/, '');
-        process.stderr.write(`error: ${text}\nSee: hfi ${this.id ?? ''} --help\n`);
-      }
-      process.exitCode = error.oclif.exit;
-      return;
-    }
+  protected override async catch(error: Error): Promise<unknown> {
+    const flags = Object.keys({ ...this.ctor.baseFlags, ...this.ctor.flags });
+    if (report(error, { id: this.id ?? '', flags })) return;
     throw error;
   }
 }
@@ -150,9 +146,8 @@ export interface TargetFlags {
   readonly timeout: string;
 }
 
-function tokenFrom(flags: TargetFlags): string | undefined {
-  const file = flags['token-file'];
-  if (file === undefined) return flags.token;
+function tokenFrom(file: string | undefined): string | undefined {
+  if (file === undefined) return undefined;
   const text = readSecret(file)?.trim();
   if (text === undefined || text === '')
     throw new Failure(`The token file ${file} ${text === undefined ? 'is not there' : 'is empty'}.`, EXIT.usage);

@@ -17,7 +17,7 @@ export interface Contexts {
 
 /** Where the contexts lie: `$HFI_CONFIG`, else `~/.config/hfi/config.json`. */
 export function contextsFile(): string {
-  return process.env.HFI_CONFIG ?? join(homedir(), '.config', 'hfi', 'config.json');
+  return process.env.HFI_CONFIG || join(homedir(), '.config', 'hfi', 'config.json');
 }
 
 /** @throws Failure when the file can be read by others, or is no JSON */
@@ -25,7 +25,8 @@ export function readContexts(): Contexts {
   const text = readSecret(contextsFile());
   if (text === undefined) return { contexts: {} };
   try {
-    return { contexts: {}, ...(JSON.parse(text) as Partial<Contexts>) };
+    const { current, contexts } = JSON.parse(text) as Partial<Contexts>;
+    return { current, contexts: contexts ?? {} };
   } catch {
     throw new Failure(`${contextsFile()} is not JSON; mend it or remove it.`, EXIT.usage);
   }

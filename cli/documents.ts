@@ -1,8 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Document, isAlias, isCollection, isMap, isScalar, isSeq, LineCounter, parseAllDocuments } from 'yaml';
-import { EXIT } from './exit-codes.ts';
-import { Failure } from './failure.ts';
 
 /** One document of a file: what it says, and where. */
 export interface PolicyDocument {
@@ -16,61 +14,75 @@ export interface PolicyDocument {
 
 const ENDINGS = /\.(ya?ml|json)$/i;
 
+/** What was read, and a line on each thing that could not be. */
+export interface Read {
+  readonly documents: readonly PolicyDocument[];
+  readonly wrong: readonly string[];
+}
+
 /**
  * Reads policies from files, folders, URLs and standard input (`-`).
  *
  * @param recursive whether folders in folders are read too
- * @throws Failure naming every file that can't be read or parsed
+ * @param timeoutMs for each URL
  */
-export async function readDocuments(sources: readonly string[], recursive: boolean, timeoutMs: number): Promise<PolicyDocument[]> {
+export async function readDocuments(sources: readonly string[], recursive: boolean, timeoutMs: number): Promise<Read> {
   const documents: PolicyDocument[] = [];
   const wrong: string[] = [];
-  for (const [source, text] of await texts(sources, recursive, timeoutMs)) {
-    const lines = new LineCounter();
-    const parsed = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true });
-    for (const document of 'empty' in parsed ? [] : parsed) {
-      for (const error of document.errors) {
-        const { line, col } = lines.linePos(error.pos[0]);
-        wrong.push(`${source}:${line}:${col}: ${error.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '')}`);
-      }
-      if (document.errors.length === 0 && document.contents !== null) documents.push(asPolicy(source, document, lines));
+  for (const source of sources.flatMap((one) => within(one, recursive, wrong))) {
+    try {
+      const found = parse(source === '-' ? 'stdin' : source, await textOf(source, timeoutMs), wrong);
+      if (found.length === 0 && wrong.length === 0) wrong.push(`${source}: there is no policy in it`);
+      documents.push(...found);
+    } catch (error) {
+      wrong.push(`${source}: can not be read: ${reason(error)}`);
     }
   }
-  if (wrong.length > 0) throw new Failure(`nothing was applied:\n  ${wrong.join('\n  ')}`, EXIT.refused);
-  if (documents.length === 0) throw new Failure(`there is no policy in ${sources.join(', ')}.`, EXIT.refused);
-  return documents;
+  return { documents, wrong };
 }
 
-async function texts(sources: readonly string[], recursive: boolean, timeoutMs: number): Promise<[string, string][]> {
-  const found: [string, string][] = [];
-  for (const source of sources) {
-    if (source === '-') found.push(['stdin', readFileSync(0, 'utf8')]);
-    else if (/^https?:\/\//.test(source)) found.push([source, await download(source, timeoutMs)]);
-    else found.push(...files(source, recursive).map((file): [string, string] => [file, readFileSync(file, 'utf8')]));
+function parse(source: string, text: string, wrong: string[]): PolicyDocument[] {
+  const lines = new LineCounter();
+  const parsed = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true });
+  return ('empty' in parsed ? [] : parsed).flatMap((document) => {
+    for (const error of document.errors) {
+      const { line, col } = lines.linePos(error.pos[0]);
+      wrong.push(`${source}:${line}:${col}: ${error.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '')}`);
+    }
+    return document.errors.length === 0 && document.contents !== null ? [asPolicy(source, document, lines)] : [];
+  });
+}
+
+/** The files of a folder; what is no folder is itself. */
+function within(source: string, recursive: boolean, wrong: string[]): string[] {
+  if (source === '-' || /^https?:\/\//.test(source)) return [source];
+  try {
+    if (!statSync(source).isDirectory()) return [source];
+    const names = readdirSync(source, { recursive, encoding: 'utf8' }).filter((name) => ENDINGS.test(name));
+    if (names.length === 0) wrong.push(`${source}: there is no .yaml, .yml or .json file in it`);
+    return names.sort().map((name) => join(source, name));
+  } catch (error) {
+    wrong.push(`${source}: can not be read: ${reason(error)}`);
+    return [];
   }
-  return found;
+}
+
+async function textOf(source: string, timeoutMs: number): Promise<string> {
+  if (/^https?:\/\//.test(source)) return download(source, timeoutMs);
+  return readFileSync(source === '-' ? 0 : source, 'utf8');
 }
 
 async function download(url: string, timeoutMs: number): Promise<string> {
-  const failed = (why: string): Failure => new Failure(`${url} can not be read: ${why}.`, EXIT.refused);
-  const answer = await fetch(url, { signal: AbortSignal.timeout(timeoutMs) }).catch((error: Error) => {
-    throw failed(
-      error.name === 'TimeoutError'
-        ? `no answer within ${timeoutMs / 1000} s`
-        : ((error.cause as NodeJS.ErrnoException)?.code ?? error.message),
-    );
-  });
-  if (!answer.ok) throw failed(`status ${answer.status}`);
+  const answer = await fetch(url, { signal: AbortSignal.timeout(timeoutMs) });
+  if (!answer.ok) throw new Error(`status ${answer.status}`);
   return answer.text();
 }
 
-function files(source: string, recursive: boolean): string[] {
-  const stat = statSync(source, { throwIfNoEntry: false });
-  if (stat === undefined) throw new Failure(`There is no file ${source}.`, EXIT.usage);
-  if (!stat.isDirectory()) return [source];
-  const names = readdirSync(source, { recursive, encoding: 'utf8' }).filter((name) => ENDINGS.test(name));
-  if (names.length === 0) throw new Failure(`There is no .yaml, .yml or .json file in ${source}.`, EXIT.usage);
-  return names.sort().map((name) => join(source, name));
+function reason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = (error as NodeJS.ErrnoException).code ?? (error.cause as NodeJS.ErrnoException | undefined)?.code;
+  if (error.name === 'TimeoutError') return 'no answer in time';
+  return { ENOENT: 'it is not there', EACCES: 'you may not read it' }[String(code)] ?? (typeof code === 'string' ? code : error.message);
 }
 
 function asPolicy(source: string, document: Document, lines: LineCounter): PolicyDocument {

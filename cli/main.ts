@@ -17,7 +17,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     return;
   }
   const words = first === 'help' ? [...argv.slice(1), '--help'] : [...argv];
-  const name = [words.slice(0, 2).join(' '), words[0] ?? ''].find((candidate) => candidate in COMMANDS);
+  const name = [words.slice(0, 2).join(' '), words[0] ?? ''].find((candidate) => Object.hasOwn(COMMANDS, candidate));
   if (name === undefined) return unknown(words);
   const { runCommand } = await import('./run-command.ts');
   await runCommand(name, words.slice(name.split(' ').length), VERSION);

@@ -1,4 +1,5 @@
-import { type Client, taken } from './client.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { makeClient, type Target, taken } from './client.ts';
 
 /** How far a change has come. */
 export interface Rollout {
@@ -14,32 +15,30 @@ export interface Rollout {
 
 /** The longest hold of one request, in seconds. */
 const HOLD_SECONDS = 5;
+/** Between questions when less than the least hold, one second, is left. */
+const PAUSE_MS = 50;
 
 /**
  * Waits until every proxy that a policy selects, or every proxy, runs what it should at `revision`.
  *
- * @param clientFor makes a client with this many milliseconds for an answer
+ * @param deadline of `performance.now()`
  */
-export async function waitForRollout(
-  clientFor: (timeoutMs: number) => Client,
-  revision: string,
-  policy: string | undefined,
-  timeoutMs: number,
-): Promise<Rollout> {
+export async function waitForRollout(target: Target, revision: string, policy: string | undefined, deadline: number): Promise<Rollout> {
   const begun = performance.now();
   for (;;) {
-    const left = timeoutMs - (performance.now() - begun);
+    const left = deadline - performance.now();
     const seconds = Math.max(0, Math.min(HOLD_SECONDS, Math.floor(left / 1000)));
     const query = policy === undefined ? { revision } : { revision, policy };
-    const answer = await clientFor(seconds * 1000 + 5000).v1.rollout.$get({ query, header: { prefer: `wait=${seconds}` } });
-    const state = await taken(answer);
-    const ms = performance.now() - begun;
-    if (state.done || ms >= timeoutMs - 1000) {
+    const client = makeClient({ ...target, timeoutMs: Math.max(0, left) + target.timeoutMs });
+    const state = await taken(await client.v1.rollout.$get({ query, header: { prefer: `wait=${seconds}` } }));
+    if (state.done || performance.now() >= deadline) {
       const pending = state.proxies
         .filter(({ acknowledged }) => !acknowledged)
         .map(({ name, reason }) => (reason === null ? name : `${name} (${reason})`));
-      return { done: state.done, selected: state.selected, acknowledged: state.acknowledged, pending, incomplete: state.incomplete, ms };
+      const { done, selected, acknowledged, incomplete } = state;
+      return { done, selected, acknowledged, pending, incomplete, ms: performance.now() - begun };
     }
+    if (seconds === 0) await sleep(PAUSE_MS);
   }
 }
 

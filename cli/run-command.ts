@@ -1,5 +1,6 @@
 import type { Config } from '@oclif/core';
 import { COMMANDS, type CommandClass } from './command-map.ts';
+import { report } from './report.ts';
 
 /** Runs one oclif command, or shows its help. */
 export async function runCommand(name: string, argv: string[], version: string): Promise<void> {
@@ -16,7 +17,12 @@ export async function runCommand(name: string, argv: string[], version: string):
     return;
   }
   const running = new command(argv, config) as unknown as { _run(): Promise<void> };
-  await running._run();
+  try {
+    await running._run();
+  } catch (error) {
+    // A command's own handler may end it with an error as well.
+    if (!(error instanceof Error) || !report(error, { id: name, flags: [] })) throw error;
+  }
 }
 
 /**

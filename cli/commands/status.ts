@@ -1,5 +1,6 @@
 import { HfiCommand } from '../base.ts';
 import { taken } from '../client.ts';
+import { EXIT } from '../exit-codes.ts';
 import { troubleOf } from '../trouble.ts';
 
 export default class Status extends HfiCommand {
@@ -14,6 +15,7 @@ export default class Status extends HfiCommand {
       client.v1.status.$get({ query: {} }).then((answer) => taken(answer)),
       client.v1.proxies.$get({ query: {} }).then((answer) => taken(answer)),
     ]);
+    if (!status.etcd.reachable) process.exitCode = EXIT.noServer;
     if (this.format !== 'table') return this.printValue({ ...status, url: this.target(flags).url, items: proxies.items });
     const { etcd, policies } = status;
     this.say(`Control plane  ${this.target(flags).url}, version ${status.version}, replica ${status.replica}`);

@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { durationMs, HfiCommand, type TargetFlags } from '../../base.ts';
-import { makeClient, Refusal, taken } from '../../client.ts';
+import { Refusal, taken } from '../../client.ts';
 import { type PolicyDocument, readDocuments } from '../../documents.ts';
 import { EXIT } from '../../exit-codes.ts';
 import { Failure } from '../../failure.ts';
@@ -65,10 +65,9 @@ export default class PolicyApply extends HfiCommand {
     this.use(flags);
     const timeoutMs = durationMs('timeout', flags.timeout);
     this.target(flags);
-    const documents = await readDocuments(flags.filename, flags.recursive, timeoutMs);
+    const { documents, wrong } = await readDocuments(flags.filename, flags.recursive, timeoutMs);
     for (const { value } of documents) override(value, flags['duration-seconds'], flags['start-delay-ms']);
-    refuseTwins(documents);
-    const checked = await this.check(flags, documents);
+    const checked = await this.check(flags, documents, [...wrong, ...twins(documents)]);
     const applied = flags['dry-run'] ? checked : await this.applyAll(flags, documents);
     if (this.format !== 'table') await this.printValue({ dryRun: flags['dry-run'], items: applied });
     for (const one of applied) this.warnIfNobody(one);
@@ -86,20 +85,24 @@ export default class PolicyApply extends HfiCommand {
   }
 
   /** Asks for everything without doing it; all that is wrong is told at once, at its line and column. */
-  private async check(flags: TargetFlags & { 'dry-run': boolean }, documents: readonly PolicyDocument[]): Promise<Applied[]> {
+  private async check(
+    flags: TargetFlags & { 'dry-run': boolean },
+    documents: readonly PolicyDocument[],
+    found: readonly string[],
+  ): Promise<Applied[]> {
     const fine: Applied[] = [];
-    const wrong: string[] = [];
+    const wrong = [...found];
     for (const document of documents) {
       try {
         // A name that isn't one can't be in the address; the control plane then says so of the body.
         fine.push(await this.put(flags, { ...document, name: encodeURIComponent(document.name) || '-' }, true));
       } catch (error) {
-        if (!(error instanceof Refusal) || error.errors.length === 0) throw error;
+        if (!(error instanceof Refusal) || error.exit !== EXIT.refused) throw error;
+        if (error.errors.length === 0) wrong.push(`${document.source}:${at(document, '')}: ${error.message}`);
         for (const one of error.errors) {
-          const { line, column } = document.position(one.path);
           const hint = one.nearest === undefined ? '' : ` (did you mean ${one.nearest}?)`;
           const allowed = one.nearest === undefined && one.allowed !== undefined ? ` (allowed: ${one.allowed.join(', ')})` : '';
-          wrong.push(`${document.source}:${line}:${column}: ${one.path}: ${one.message}${hint}${allowed}`);
+          wrong.push(`${document.source}:${at(document, one.path)}: ${one.path || 'the document'}: ${one.message}${hint}${allowed}`);
         }
       }
     }
@@ -125,8 +128,9 @@ export default class PolicyApply extends HfiCommand {
 
   private async waitForAll(flags: TargetFlags, applied: readonly Applied[], timeoutMs: number): Promise<void> {
     const target = this.target(flags);
+    const deadline = performance.now() + timeoutMs;
     for (const { name, resourceVersion } of applied) {
-      const rollout = await waitForRollout((ms) => makeClient({ ...target, timeoutMs: ms }), resourceVersion, name, timeoutMs);
+      const rollout = await waitForRollout(target, resourceVersion, name, deadline);
       this.note(`policy/${name} ${inWords(rollout)}`);
       if (!rollout.done) process.exitCode = EXIT.refused;
     }
@@ -144,17 +148,23 @@ function override(value: unknown, durationSeconds: number | undefined, startDela
   }
 }
 
-function refuseTwins(documents: readonly PolicyDocument[]): void {
-  const seen = new Map<string, PolicyDocument>();
-  for (const document of documents) {
-    const twin = seen.get(document.name);
-    if (twin !== undefined && document.name !== '') {
-      const at = document.position('metadata.name');
-      throw new Failure(
-        `${document.source}:${at.line}:${at.column}: metadata.name: "${document.name}" is in ${twin.source} too; nothing was applied.`,
-        EXIT.refused,
-      );
-    }
-    seen.set(document.name, document);
-  }
+/** `line:column` of a path. */
+function at(document: PolicyDocument, path: string): string {
+  const { line, column } = document.position(path);
+  return `${line}:${column}`;
+}
+
+/** A line on each name that two documents have: which of them would win is not for chance to say. */
+function twins(documents: readonly PolicyDocument[]): string[] {
+  const first = new Map<string, PolicyDocument>();
+  return documents.flatMap((document) => {
+    const twin = first.get(document.name);
+    if (document.name === '') return [];
+    if (twin === undefined) first.set(document.name, document);
+    return twin === undefined
+      ? []
+      : [
+          `${document.source}:${at(document, 'metadata.name')}: metadata.name: "${document.name}" is in ${twin.source}:${at(twin, 'metadata.name')} too`,
+        ];
+  });
 }

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { Flags } from '@oclif/core';
 import { durationMs, HfiCommand, type TargetFlags } from '../../base.ts';
-import { makeClient, Refusal, taken } from '../../client.ts';
+import { Refusal, taken } from '../../client.ts';
 import { readDocuments } from '../../documents.ts';
 import { EXIT } from '../../exit-codes.ts';
 import { Failure } from '../../failure.ts';
@@ -54,7 +54,8 @@ export default class PolicyDelete extends HfiCommand {
 
   private async names(typed: readonly string[], files: readonly string[], timeoutMs: number): Promise<string[]> {
     if (typed.length === 0 && files.length === 0) throw new Failure('Name the policies to delete, or a file with -f.', EXIT.usage);
-    const documents = files.length === 0 ? [] : await readDocuments(files, false, timeoutMs);
+    const { documents, wrong } = files.length === 0 ? { documents: [], wrong: [] } : await readDocuments(files, false, timeoutMs);
+    if (wrong.length > 0) throw new Failure(`nothing was deleted:\n  ${wrong.join('\n  ')}`, EXIT.refused);
     const names = [...typed, ...documents.map(({ name }) => name)];
     if (names.includes('')) throw new Failure('A document of the file has no metadata.name; nothing was deleted.', EXIT.refused);
     return [...new Set(names)];
@@ -74,8 +75,7 @@ export default class PolicyDelete extends HfiCommand {
   }
 
   private async waitForAll(flags: TargetFlags, revision: string, timeoutMs: number): Promise<void> {
-    const target = this.target(flags);
-    const rollout = await waitForRollout((ms) => makeClient({ ...target, timeoutMs: ms }), revision, undefined, timeoutMs);
+    const rollout = await waitForRollout(this.target(flags), revision, undefined, performance.now() + timeoutMs);
     this.note(inWords(rollout));
     if (!rollout.done) process.exitCode = EXIT.refused;
   }
@@ -84,10 +84,9 @@ export default class PolicyDelete extends HfiCommand {
 async function confirm(names: readonly string[]): Promise<void> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) throw new Failure('There is no terminal to ask on: add --yes to delete.', EXIT.usage);
   const asking = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = await asking.question(`Delete policy ${names.join(', ')}? [y/N] `);
-    if (!/^y(es)?$/i.test(answer.trim())) throw new Failure('Nothing was deleted.', EXIT.refused);
-  } finally {
-    asking.close();
-  }
+  // Ctrl-C and Ctrl-D close it and answer nothing.
+  const closed = new Promise<string>((resolve) => asking.once('close', () => resolve('')));
+  const answer = await Promise.race([asking.question(`Delete policy ${names.join(', ')}? [y/N] `).catch(() => ''), closed]);
+  asking.close();
+  if (!/^y(es)?$/i.test(answer.trim())) throw new Failure('Nothing was deleted.', EXIT.refused);
 }
