@@ -26,6 +26,8 @@ export interface Reply {
 export interface Options {
   readonly replica?: string;
   readonly program?: string;
+  /** Where it listens; a free port if not given. */
+  readonly port?: number;
   readonly env?: NodeJS.ProcessEnv;
   /** Whether to wait until it is ready; false when etcd is not there. */
   readonly ready?: boolean;
@@ -52,7 +54,7 @@ export class Replica {
   }
 
   static async start(processes: Processes, etcdUrl: string, options: Options = {}): Promise<Replica> {
-    const [port = 0] = await freePorts(1);
+    const port = options.port ?? (await freePorts(1))[0] ?? 0;
     const tokensFile = join(processes.folder, 'tokens.json');
     writeFileSync(tokensFile, JSON.stringify(Object.entries(TOKENS).map(([role, token]) => ({ name: `the-${role}`, role, token }))), {
       mode: 0o600,
