@@ -29,6 +29,8 @@ export async function buildCli(): Promise<void> {
     format: 'cjs',
     platform: 'node',
     target: 'node22',
+    // `import()` would start the loader of ES modules.
+    supported: { 'dynamic-import': false },
     // A command's file is its class.
     footer: { js: 'if(module.exports.default)module.exports=module.exports.default;' },
     define: { 'import.meta.dirname': '__dirname', 'import.meta.filename': '__filename' },
