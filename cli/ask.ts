@@ -26,19 +26,21 @@ export async function ask(url: string, { method = 'GET', headers, body }: Questi
   const { request } = process.getBuiltinModule(url.startsWith('https:') ? 'node:https' : 'node:http');
   const options: RequestOptions = { method, agent: false, headers: Object.fromEntries(headers as Iterable<[string, string]>) };
   return new Promise((resolve, reject) => {
+    // Also when the other side hangs up in the middle: the process must not wait for the timer.
+    const failed = (error: Error): void => {
+      clearTimeout(timer);
+      reject(error);
+    };
     const asking = request(url, options, (answer) => {
       received(answer).then((text) => {
         clearTimeout(timer);
         // The process must not wait for the other side to close.
         asking.destroy();
         resolve(asAnswer(answer, text));
-      }, reject);
+      }, failed);
     });
     const timer = setTimeout(() => asking.destroy(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' })), timeoutMs);
-    asking.on('error', (error) => {
-      clearTimeout(timer);
-      reject(error);
-    });
+    asking.on('error', failed);
     asking.end(typeof body === 'string' ? body : undefined);
   });
 }
