@@ -52,6 +52,9 @@ const commandsApart: Plugin = {
 /** A `require` at the top of a compiled CommonJS module, perhaps in one of TypeScript's wrappers. */
 const TOP_REQUIRE = /^(?:const|var) (\w+) = ((?:__import(?:Default|Star)\()?require\("[^"]+"\)\)?);$/gm;
 
+const NEVER_USED =
+  /@oclif[\\/]core[\\/]lib[\\/](config[\\/](config|plugin|plugin-loader|ts-path)|module-loader|performance)\.js$|node_modules[\\/](tinyglobby|minimatch|lilconfig)[\\/]/;
+
 /**
  * oclif's index loads all of oclif, and its modules load all that they might ever need: spinners, plugin discovery, ejs. Here the
  * index is what commands use, and a module of oclif is loaded when something of it is first used.
@@ -71,6 +74,8 @@ const leanOclif: Plugin = {
     onLoad({ filter: /.*/, namespace: 'lean-oclif-debug' }, () => ({
       contents: 'module.exports = () => Object.assign(() => {}, { enabled: false });',
     }));
+    // Plugins and their discovery: of no use here.
+    onLoad({ filter: NEVER_USED }, () => ({ contents: 'module.exports = {};' }));
     onLoad({ filter: /@oclif[\\/]core[\\/]lib[\\/].*\.js$/ }, async ({ path }) => ({ contents: lazy(await readFile(path, 'utf8')) }));
   },
 };

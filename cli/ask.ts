@@ -45,11 +45,18 @@ export async function ask(url: string, { method = 'GET', headers, body }: Questi
   });
 }
 
-async function received(answer: IncomingMessage): Promise<string> {
+function received(answer: IncomingMessage): Promise<string> {
   answer.setEncoding('utf8');
   let text = '';
-  for await (const chunk of answer) text += chunk;
-  return text;
+  return new Promise((resolve, reject) => {
+    answer.on('data', (chunk: string) => {
+      text += chunk;
+    });
+    answer.on('end', () => resolve(text));
+    answer.on('error', reject);
+    // A server that goes away in the middle.
+    answer.on('close', () => reject(Object.assign(new Error('cut off'), { code: 'ECONNRESET' })));
+  });
 }
 
 function asAnswer({ statusCode = 0, headers }: IncomingMessage, text: string): Answer {
