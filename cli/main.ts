@@ -1,6 +1,6 @@
+import { nearest } from '../services/policy/nearest.ts';
 import { COMMANDS, SUMMARIES } from './command-map.ts';
 import { EXIT, EXIT_MEANINGS } from './exit-codes.ts';
-import { nearest } from './nearest.ts';
 
 /**
  * Finds the command that is typed and runs it. This takes the place of oclif's own start, which reads plugins and manifests

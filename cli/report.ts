@@ -1,5 +1,5 @@
+import { nearest } from '../services/policy/nearest.ts';
 import { EXIT } from './exit-codes.ts';
-import { nearest } from './nearest.ts';
 
 /** What an error may carry. Told by shape: a command's file and the entry each have classes of their own. */
 interface Told extends Error {

@@ -1,37 +1,47 @@
 /**
- * The candidate that a misspelt word most probably means, for error messages: the fewest changed, added, removed or swapped
- * characters, case left aside (optimal string alignment distance).
- *
- * @returns `undefined` when none is near: more than a third of the longer word, at least 2, would have to change
+ * The number of single-character insertions, deletions, replacements and swaps of neighbours that make one text of the other
+ * (the restricted Damerau-Levenshtein distance).
  */
-export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let bestDistance = Number.POSITIVE_INFINITY;
-  for (const candidate of candidates) {
-    const away = distance(word.toLowerCase(), candidate.toLowerCase());
-    const allowed = Math.max(2, Math.floor(Math.max(word.length, candidate.length) / 3));
-    if (away <= allowed && away < bestDistance) {
-      best = candidate;
-      bestDistance = away;
+export function editDistance(from: string, to: string): number {
+  const a = [...from];
+  const b = [...to];
+  let beforePrevious: number[] = [];
+  let previous = b.map((_, j) => j + 1);
+  previous.unshift(0);
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1];
+      let best = Math.min((previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1, (previous[j - 1] ?? 0) + (same ? 0 : 1));
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) best = Math.min(best, (beforePrevious[j - 2] ?? 0) + 1);
+      current.push(best);
     }
+    beforePrevious = previous;
+    previous = current;
   }
-  return best;
+  return previous[b.length] ?? 0;
 }
 
-function distance(left: string, right: string): number {
-  let beforeLast: number[] = [];
-  let last = Array.from({ length: right.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= left.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= right.length; j++) {
-      const replaced = at(last, j - 1) + (left[i - 1] === right[j - 1] ? 0 : 1);
-      const swapped = i > 1 && j > 1 && left[i - 1] === right[j - 2] && left[i - 2] === right[j - 1] ? at(beforeLast, j - 2) + 1 : replaced;
-      row.push(Math.min(replaced, swapped, at(last, j) + 1, at(row, j - 1) + 1));
-    }
-    beforeLast = last;
-    last = row;
-  }
-  return at(last, right.length);
-}
+/** Longer words are never a typing error of a field's name; comparing them would only cost time. */
+const LONGEST_WORD = 64;
 
-const at = (row: readonly number[], index: number): number => row[index] ?? Number.POSITIVE_INFINITY;
+/**
+ * The option that `word` was probably meant to be: case, `-` and `_` don't count.
+ *
+ * @returns undefined when none is near: more than a third of the longer word would have to change
+ */
+export function nearest(word: string, options: readonly string[]): string | undefined {
+  if (word.length > LONGEST_WORD) return undefined;
+  const plain = (text: string): string => text.toLowerCase().replaceAll(/[-_]/g, '');
+  let found: string | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  for (const option of options) {
+    const distance = editDistance(plain(word), plain(option));
+    const most = Math.max(1, Math.floor(Math.max(plain(word).length, plain(option).length) / 3));
+    if (distance <= most && distance < least) {
+      least = distance;
+      found = option;
+    }
+  }
+  return found;
+}

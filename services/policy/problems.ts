@@ -1,5 +1,5 @@
 import type { z } from '@hono/zod-openapi';
-import { nearest } from './suggest.ts';
+import { nearest } from './nearest.ts';
 
 /** What is wrong with one field. */
 export interface FieldError {

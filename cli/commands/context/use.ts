@@ -1,9 +1,9 @@
 import { Args } from '@oclif/core';
+import { nearest } from '../../../services/policy/nearest.ts';
 import { HfiCommand } from '../../base.ts';
 import { readContexts, writeContexts } from '../../contexts.ts';
 import { EXIT } from '../../exit-codes.ts';
 import { Failure } from '../../failure.ts';
-import { nearest } from '../../nearest.ts';
 
 export default class ContextUse extends HfiCommand {
   static override summary = 'Make a context the current one.';
