@@ -16,11 +16,11 @@ export const CLI_BUNDLE = join(ROOT, 'dist', 'cli', 'hfi.cjs');
 export async function buildCli(): Promise<void> {
   const folder = dirname(CLI_BUNDLE);
   await rm(folder, { recursive: true, force: true });
-  const commands = globSync('commands/**/*.ts', { cwd: join(ROOT, 'cli') });
+  const apart = globSync(['commands/**/*.ts', 'help.ts'], { cwd: join(ROOT, 'cli') });
   await build({
     entryPoints: [
       { in: join(ROOT, 'cli', 'entry.ts'), out: 'hfi' },
-      ...commands.map((file) => ({ in: join(ROOT, 'cli', file), out: file.slice(0, -3) })),
+      ...apart.map((file) => ({ in: join(ROOT, 'cli', file), out: file.slice(0, -3) })),
     ],
     outdir: folder,
     outExtension: { '.js': '.cjs' },
@@ -41,11 +41,11 @@ export async function buildCli(): Promise<void> {
   });
 }
 
-/** The entry finds the commands in files of their own. */
+/** The entry finds the commands and their help in files of their own. */
 const commandsApart: Plugin = {
   name: 'commands-apart',
   setup({ onResolve }) {
-    onResolve({ filter: /^\.\/commands\/.*\.ts$/ }, ({ path }) => ({ path: path.replace(/\.ts$/, '.cjs'), external: true }));
+    onResolve({ filter: /^\.\/(commands\/.*|help)\.ts$/ }, ({ path }) => ({ path: path.replace(/\.ts$/, '.cjs'), external: true }));
   },
 };
 
