@@ -71,10 +71,16 @@ export function nextDeadline(): u64 {
   return count == 0 ? NEVER : load<u64>(heap_);
 }
 
-/** Lets every request go whose time has come, never one before it. */
-export function releaseDue(): void {
-  if (count == 0) return;
+/**
+ * Lets every request go whose time has come, never one before it. Called by the timer and, since Envoy's timers follow the
+ * kernel's coarse clock (a step is 1 to 10 ms), also when another request comes by.
+ *
+ * @returns whether any went, so that the acting context is another one now
+ */
+export function releaseDue(): bool {
+  if (count == 0) return false;
   const now = monotonicNs();
+  const before = count;
   while (count != 0 && load<u64>(heap_) <= now) {
     const stream = load<u32>(heap_ + STREAM);
     const answer = load<u32>(heap_ + ANSWER);
@@ -89,6 +95,7 @@ export function releaseDue(): void {
       continueRequest();
     }
   }
+  return count != before;
 }
 
 /** A stream is over; if it was held, nothing is owed to it any more. */
