@@ -1,5 +1,5 @@
 import { globSync } from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
+import { readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
@@ -15,14 +15,15 @@ export const CLI_BUNDLE = join(ROOT, 'dist', 'cli', 'hfi.cjs');
  */
 export async function buildCli(): Promise<void> {
   const folder = dirname(CLI_BUNDLE);
-  await rm(folder, { recursive: true, force: true });
+  // Beside the old one, which others may be running meanwhile.
+  const next = `${folder}-${process.pid}`;
   const apart = globSync(['commands/**/*.ts', 'help.ts'], { cwd: join(ROOT, 'cli') });
   await build({
     entryPoints: [
       { in: join(ROOT, 'cli', 'entry.ts'), out: 'hfi' },
       ...apart.map((file) => ({ in: join(ROOT, 'cli', file), out: file.slice(0, -3) })),
     ],
-    outdir: folder,
+    outdir: next,
     outExtension: { '.js': '.cjs' },
     bundle: true,
     minify: true,
@@ -39,6 +40,10 @@ export async function buildCli(): Promise<void> {
     plugins: [commandsApart, leanOclif, leanClient],
     logLevel: 'warning',
   });
+  const previous = `${next}-previous`;
+  await rename(folder, previous).catch(() => {});
+  await rename(next, folder);
+  await rm(previous, { recursive: true, force: true });
 }
 
 /** The entry finds the commands and their help in files of their own. */

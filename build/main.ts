@@ -18,5 +18,7 @@ async function linkCli(): Promise<void> {
   await symlink(target, link);
 }
 
+// The compiler of the filter reads from the working directory.
+process.chdir(ROOT);
 await Promise.all([buildFilter(), buildControlPlane(), buildCli()]);
 await linkCli();

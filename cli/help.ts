@@ -19,7 +19,7 @@ class Page extends Help {
       ...command,
       id: command.id,
       flags: { ...command.baseFlags, ...command.flags },
-      args: command.args,
+      args: Object.fromEntries(Object.entries(command.args ?? {}).map(([name, arg]) => [name, { ...arg, name }])),
       aliases: [],
       hiddenAliases: [],
     };
