@@ -49,8 +49,13 @@ function parse(source: string, text: string, wrong: string[]): PolicyDocument[] 
       const { line, col } = lines.linePos(error.pos[0]);
       wrong.push(`${source}:${line}:${col}: ${error.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '')}`);
     }
-    return document.errors.length === 0 && document.contents !== null ? [asPolicy(source, document, lines)] : [];
+    return document.errors.length === 0 && !isEmpty(document) ? [asPolicy(source, document, lines)] : [];
   });
+}
+
+/** Nothing between two `---`, or comments alone: templates leave such documents behind. */
+function isEmpty({ contents }: Document): boolean {
+  return contents === null || (isScalar(contents) && contents.value === null && contents.source === '');
 }
 
 /** The files of a folder; what is no folder is itself. */
