@@ -1,7 +1,7 @@
 import { arenaAllocate, arenaEnsure } from './arena';
 import { presentNs } from './clock';
 import { authorityAt, authorityLength, clusterAt, clusterLength, leaseMs, tokenAt, tokenLength } from './config';
-import { leaseUntil, loadedVersion, noVersion, publishRuleset, publishState, takeReceived, VERSION_BYTES } from './exchange';
+import { leaseUntil, loadedVersion, noVersion, publishRuleset, publishState, sameVersion, takeReceived, VERSION_BYTES } from './exchange';
 import { callResponseBody, callResponseHeader, httpCall, LOG_INFO, LOG_WARN, logText, resultAt, resultLength } from './host';
 import {
   addUnreadable,
@@ -79,15 +79,11 @@ export function pollWhenDue(): void {
 
 /** Another VM may have caught up: when all have, the control plane is told at once. */
 export function confirm(): void {
-  if (noVersion(loadedVersion) || same(acknowledged, loadedVersion)) return;
+  if (noVersion(loadedVersion) || sameVersion(acknowledged, loadedVersion)) return;
   survey(loadedVersion);
   if (current < alive) return;
   memory.copy(acknowledged, loadedVersion, VERSION_BYTES);
   poll();
-}
-
-function same(a: usize, b: usize): bool {
-  return load<u64>(a) == load<u64>(b) && load<u64>(a, 8) == load<u64>(b, 8);
 }
 
 /** Sends a poll. One that is still under way is superseded: its answer will be ignored. */
@@ -192,7 +188,7 @@ function succeeded(): void {
   nextPoll = now + CONFIRM_NS;
   wakeOthers();
   // A version that all run already needs no confirmation.
-  if (same(acknowledged, loadedVersion)) poll();
+  if (sameVersion(acknowledged, loadedVersion)) poll();
 }
 
 function receive(bodySize: u32): u32 {
