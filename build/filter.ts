@@ -30,6 +30,8 @@ export async function buildFilter(entry = 'filter/assembly/index.ts', path = FIL
   const { error } = await asc.main(
     [
       entry,
+      '--baseDir',
+      ROOT,
       '-O3',
       '--runtime',
       'stub',

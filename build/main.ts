@@ -18,7 +18,5 @@ async function linkCli(): Promise<void> {
   await symlink(target, link);
 }
 
-// The compiler of the filter reads from the working directory.
-process.chdir(ROOT);
 await Promise.all([buildFilter(), buildControlPlane(), buildCli()]);
 await linkCli();
