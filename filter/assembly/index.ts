@@ -8,7 +8,7 @@ import { readIdentity } from './identity';
 import { pollAnswered, startLoop, stopLoop, tick, woken } from './loop';
 import { reserveSlots } from './match';
 import { defineMetrics, showConfigInvalid } from './metrics';
-import { answered } from './poll';
+import { answered, forgetPoll } from './poll';
 import { seedRandom } from './random';
 import { decideRequest } from './request';
 import { directionOf, dropRoot, isRoot, primaryRoot, putRoot } from './roots';
@@ -97,7 +97,11 @@ export function proxy_on_delete(context: u32): void {
   forgetStream(context);
   if (!isRoot(context)) return;
   enter();
-  if (dropRoot(context) && primaryRoot() != 0) startLoop();
+  if (dropRoot(context) && primaryRoot() != 0) {
+    // The answer would have come to the root that is gone.
+    forgetPoll();
+    startLoop();
+  }
   if (primaryRoot() == 0) stopLoop();
 }
 

@@ -53,6 +53,8 @@ const CONFIRM_NS: u64 = 250 * NS_PER_MS;
 const ANSWER_TIMEOUT_MS: u32 = 5000;
 
 let call: u32 = NO_CALL;
+/** When the call under way should long have been answered, or timed out, in ns. */
+let overdue: u64 = 0;
 /** When the next poll is due, in ns. */
 export let nextPoll: u64 = 0;
 let backoffMs: u64 = 0;
@@ -74,7 +76,13 @@ function waitSeconds(): u32 {
 
 /** Polls when it is time and none is under way. Call only after `leads()` said yes in the same callback. */
 export function pollWhenDue(): void {
-  if (call == NO_CALL && presentNs() >= nextPoll) poll();
+  const now = presentNs();
+  // The host owes an answer or a failure for every call; should it ever forget one, polling must not end with that.
+  if (call != NO_CALL && now >= overdue) {
+    call = NO_CALL;
+    failed(1);
+  }
+  if (call == NO_CALL && now >= nextPoll) poll();
 }
 
 /** Another VM may have caught up: when all have, the control plane is told at once. */
@@ -129,7 +137,9 @@ function poll(): void {
     addUnreadable();
     endPair();
   }
-  call = finishPairs() ? httpCall(clusterAt, clusterLength, pairsAt, pairsLength, waitSeconds() * 1000 + ANSWER_TIMEOUT_MS) : NO_CALL;
+  const timeoutMs = waitSeconds() * 1000 + ANSWER_TIMEOUT_MS;
+  overdue = presentNs() + <u64>(timeoutMs + ANSWER_TIMEOUT_MS) * NS_PER_MS;
+  call = finishPairs() ? httpCall(clusterAt, clusterLength, pairsAt, pairsLength, timeoutMs) : NO_CALL;
   if (call == NO_CALL) failed(1);
 }
 

@@ -108,6 +108,15 @@ describe('filter: polls', () => {
     assert.equal(envoy.request().action, HIT);
   });
 
+  it('polls again though the host never answered, nor said that the time was over', () => {
+    const envoy = new Envoy();
+    envoy.serve([abort]);
+    const lost = envoy.poll();
+    envoy.process.advance(lost.timeoutMs + 5000);
+    envoy.serve([], undefined, envoy.poll(2000));
+    assert.equal(envoy.request().action, PASSED);
+  });
+
   it('ignores an answer that comes after its poll was superseded', () => {
     const envoy = new Envoy(2);
     const call = envoy.poll();
@@ -313,9 +322,15 @@ describe('filter: configuration', () => {
     envoy.vm.dropRoot(root);
     envoy.process.advance(60);
     assert.equal(stream.continued, 1);
-    envoy.process.calls.length = 0;
-    envoy.process.advance(30_000);
     assert.ok(envoy.vm.timers.has(outbound));
+    // The answer to the old root's poll never comes; a new poll was sent.
+    const version = envoy.serve(
+      [made('o', { direction: 'outbound', rules: [{ fault: { abort: { httpStatus: 503 } } }] })],
+      undefined,
+      envoy.poll(0),
+    );
+    assert.equal(envoy.poll(10).headers['x-hfi-acknowledged'], version);
+    assert.equal(envoy.request().action, HIT);
   });
 
   it('shows an identity that can not be read', () => {
