@@ -16,6 +16,8 @@ export interface Setting {
   readonly env?: Readonly<Record<string, string>>;
   /** What is on standard input; nothing if not given. */
   readonly stdin?: string;
+  /** Typed, instead, once stdout shows `after`. */
+  readonly typed?: { readonly after: string; readonly keys: string };
   readonly cwd?: string;
 }
 
@@ -30,19 +32,26 @@ export function hfiOnTerminal(args: readonly string[], setting: Setting = {}): P
   return run('script', ['--quiet', '--return', '--command', command, '/dev/null'], setting);
 }
 
+/** A run that takes longer is killed: a command that waits for what never comes must fail its test, not hold up the rest. */
+const LONGEST_MS = 30_000;
+
 /** Runs a program to its end. */
-export function run(command: string, args: readonly string[], { env, stdin, cwd }: Setting = {}): Promise<Ended> {
+export function run(command: string, args: readonly string[], { env, stdin, typed, cwd }: Setting = {}): Promise<Ended> {
   const plain = Object.entries(process.env).filter(([name]) => !name.startsWith('HFI_') && name !== 'NO_COLOR' && name !== 'FORCE_COLOR');
   return new Promise((resolve, reject) => {
     // HFI_CONFIG names no file, so that no context of the person who runs the tests is used.
     const child = spawn(command, args, {
       cwd: cwd ?? ROOT,
       env: { ...Object.fromEntries(plain), HFI_CONFIG: join(ROOT, 'no', 'config.json'), ...env },
+      timeout: LONGEST_MS,
+      killSignal: 'SIGKILL',
     });
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (bytes: Buffer) => {
+      const waited = typed !== undefined && !stdout.includes(typed.after);
       stdout += bytes.toString();
+      if (waited && stdout.includes(typed.after)) child.stdin.end(typed.keys);
     });
     child.stderr.on('data', (bytes: Buffer) => {
       stderr += bytes.toString();
@@ -50,6 +59,6 @@ export function run(command: string, args: readonly string[], { env, stdin, cwd 
     child.once('error', reject);
     child.once('close', (code) => resolve({ code, stdout, stderr }));
     child.stdin.on('error', () => {});
-    child.stdin.end(stdin ?? '');
+    if (typed === undefined) child.stdin.end(stdin ?? '');
   });
 }
