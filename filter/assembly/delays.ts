@@ -71,31 +71,45 @@ export function nextDeadline(): u64 {
   return count == 0 ? NEVER : load<u64>(heap_);
 }
 
+/** Lets every request go whose time has come, never one before it. Leaves another context as the acting one. */
+export function releaseDue(): void {
+  if (count == 0) return;
+  const now = monotonicNs();
+  while (count != 0 && load<u64>(heap_) <= now) {
+    const answer = load<u32>(heap_ + ANSWER);
+    const alive = takeFirst(now);
+    if (answer == NOTHING_KEPT) {
+      if (alive) continueRequest();
+      continue;
+    }
+    if (alive) abortFrom(answer);
+    releaseAnswer(answer);
+  }
+}
+
 /**
- * Lets every request go whose time has come, never one before it. Called by the timer and, since Envoy's timers follow the
- * kernel's coarse clock (a step is 1 to 10 ms), also when another request comes by.
+ * The same when another request comes by, since Envoy's timers follow the kernel's coarse clock (a step is 1 to 10 ms). An
+ * abort has to wait for the timer: the host takes any local response as one to the request whose callback is running.
  *
  * @returns whether any went, so that the acting context is another one now
  */
-export function releaseDue(): bool {
+export function releaseInPassing(): bool {
   if (count == 0) return false;
   const now = monotonicNs();
   const before = count;
-  while (count != 0 && load<u64>(heap_) <= now) {
-    const stream = load<u32>(heap_ + STREAM);
-    const answer = load<u32>(heap_ + ANSWER);
-    const since = load<u64>(heap_ + SINCE);
-    remove(0);
-    countDelayEnd((now - since) / NS_PER_MS);
-    const alive = actOn(stream);
-    if (answer != NOTHING_KEPT) {
-      if (alive) abortFrom(answer);
-      releaseAnswer(answer);
-    } else if (alive) {
-      continueRequest();
-    }
+  while (count != 0 && load<u64>(heap_) <= now && load<u32>(heap_ + ANSWER) == NOTHING_KEPT) {
+    if (takeFirst(now)) continueRequest();
   }
   return count != before;
+}
+
+/** Takes the first request off the heap and makes it the acting context. @returns whether it is still there */
+function takeFirst(now: u64): bool {
+  const stream = load<u32>(heap_ + STREAM);
+  const since = load<u64>(heap_ + SINCE);
+  remove(0);
+  countDelayEnd((now - since) / NS_PER_MS);
+  return actOn(stream);
 }
 
 /** A stream is over; if it was held, nothing is owed to it any more. */

@@ -2,7 +2,7 @@ import { reserveAnswers } from './abort';
 import { arenaAllocate, resetArena } from './arena';
 import { resetClock } from './clock';
 import { maxDelayed, readConfiguration, readDirection } from './config';
-import { forgetStream, limitDelayed, releaseDue } from './delays';
+import { forgetStream, limitDelayed, releaseInPassing } from './delays';
 import { actOn, LOG_WARN, logText, pluginConfiguration, registerQueue, resultAt, resultLength } from './host';
 import { readIdentity } from './identity';
 import { pollAnswered, startLoop, stopLoop, tick, woken } from './loop';
@@ -74,7 +74,7 @@ export function proxy_on_context_create(context: u32, parent: u32): void {
 
 export function proxy_on_request_headers(stream: u32, count: u32, endOfStream: u32): u32 {
   enter();
-  if (releaseDue()) actOn(stream);
+  if (releaseInPassing()) actOn(stream);
   return decideRequest(stream, stream == lastStream ? directionOf(lastRoot) : 0);
 }
 

@@ -85,6 +85,29 @@ describe('filter: faults', () => {
     }
   });
 
+  it('does not stop a request that comes by when a delayed abort is due', () => {
+    const envoy = new Envoy();
+    envoy.serve([
+      made('p', {
+        rules: [{ match: { path: { exact: '/held' } }, fault: { delay: { fixed_delay_ms: 100 }, abort: { httpStatus: 418 } } }],
+      }),
+    ]);
+    const held = envoy.request([[':path', '/held']]);
+    envoy.process.nowNs += 150_000_000n;
+    assert.equal(envoy.request().action, 0);
+    envoy.process.advance(1);
+    assert.equal(held.replies.length, 1);
+  });
+
+  it('lets a due request go when another comes by, before the timer is there', () => {
+    const envoy = new Envoy();
+    envoy.serve([made('p', { rules: [{ match: { path: { exact: '/held' } }, fault: { delay: { fixed_delay_ms: 100 } } }] })]);
+    const held = envoy.request([[':path', '/held']]);
+    envoy.process.nowNs += 150_000_000n;
+    const other = envoy.request();
+    assert.deepEqual([held.continued, other.action, other.continued], [1, 0, 0]);
+  });
+
   it('forgets a request whose client went away during the delay', () => {
     const envoy = new Envoy();
     envoy.serve([made('p', { rules: [{ fault: { delay: { fixed_delay_ms: 100 }, abort: { httpStatus: 418 } } }] })]);

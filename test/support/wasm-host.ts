@@ -197,6 +197,7 @@ export class Vm {
   readonly process: Process;
   #context = 0;
   #effective = 0;
+  #stopNext = false;
   #configuration: Uint8Array = new Uint8Array();
   #answer: { headers: readonly (readonly [string, string])[]; body: Uint8Array } | undefined;
 
@@ -242,7 +243,10 @@ export class Vm {
     this.streams.set(id, stream);
     this.enter(() => {
       this.exports.proxy_on_context_create(id, root);
-      stream.action = this.exports.proxy_on_request_headers(id, 0, 1);
+      this.#stopNext = false;
+      const action = this.exports.proxy_on_request_headers(id, 0, 1);
+      // As the real host: a local response, whomever it was for, stops the stream whose callback is running.
+      stream.action = this.#stopNext && action === 0 ? 4 : action;
     }, id);
     return stream;
   }
@@ -426,6 +430,7 @@ export class Vm {
         const stream = this.streams.get(this.#acting);
         if (stream === undefined) return BAD_ARGUMENT;
         const [status = 0, details = 0, detailsLength = 0, body = 0, bodyLength = 0, headers = 0, headersLength = 0, grpcStatus = 0] = args;
+        this.#stopNext = true;
         stream.replies.push({
           status,
           details: this.#text(details, detailsLength),
