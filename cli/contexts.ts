@@ -20,16 +20,24 @@ export function contextsFile(): string {
   return process.env.HFI_CONFIG || join(homedir(), '.config', 'hfi', 'config.json');
 }
 
-/** @throws Failure when the file can be read by others, or is no JSON */
+/** @throws Failure when the file can be read by others, or isn't what `writeContexts` writes */
 export function readContexts(): Contexts {
   const text = readSecret(contextsFile());
   if (text === undefined) return { contexts: {} };
   try {
-    const { current, contexts } = JSON.parse(text) as Partial<Contexts>;
-    return { current, contexts: contexts ?? {} };
+    const value: unknown = JSON.parse(text);
+    if (areContexts(value)) return value;
   } catch {
-    throw new Failure(`${contextsFile()} is not JSON; mend it or remove it.`, EXIT.usage);
+    // Told below.
   }
+  throw new Failure(`${contextsFile()} holds no contexts of hfi; mend it or remove it.`, EXIT.usage);
+}
+
+/** People edit the file, too. */
+function areContexts(value: unknown): value is Contexts {
+  const { current, contexts } = (value ?? {}) as { current?: unknown; contexts?: unknown };
+  if (typeof contexts !== 'object' || contexts === null || !['string', 'undefined'].includes(typeof current)) return false;
+  return Object.values(contexts).every((one: Partial<Context> | null) => typeof one?.url === 'string' && typeof one.token === 'string');
 }
 
 /** Writes the contexts so that nobody else can read them, and never half of them. */

@@ -124,13 +124,29 @@ describe('hfi: contexts and tokens', function () {
       writeFileSync(file, '\n', { mode: 0o600 });
       assert.match((await read()).stderr, /empty/);
     });
-    for (const text of ['{', '[]', 'null', '{"contexts":null}', '{"contexts":{"one":null},"current":"one"}']) {
+    for (const text of [
+      '{',
+      '[]',
+      'null',
+      '{"contexts":null}',
+      '{"contexts":{"one":null}}',
+      '{"contexts":{"one":{"url":5}}}',
+      '{"contexts":{},"current":5}',
+    ]) {
       it(`contexts that are ${text} are told, without a stack trace`, async () => {
         await add('one', TOKEN);
         writeFileSync(config, text);
-        const { code, stderr } = await hfi(['policy', 'list'], here());
-        assert.equal(code, 2, stderr);
-        assert.doesNotMatch(stderr, /\n\s+at |fault of hfi/);
+        for (const args of [
+          ['context', 'list'],
+          ['context', 'use', 'one'],
+          ['policy', 'list'],
+        ]) {
+          const { code, stdout, stderr } = await hfi(args, here());
+          assert.equal(code, 2, `${args.join(' ')}: ${stderr}`);
+          assert.equal(stdout, '');
+          assert.match(stderr, /mend it or remove it/);
+          assert.doesNotMatch(stderr, /\n\s+at |fault of hfi/);
+        }
       });
     }
   });
