@@ -59,6 +59,7 @@ describe('hfi: contexts and tokens', function () {
     for (const format of ['table', 'json', 'yaml']) {
       const shown = await hfi(['context', 'list', '-o', format], here());
       assert.doesNotMatch(shown.stdout + shown.stderr, /token-of-the-test/);
+      if (format === 'json') assert.deepEqual(misfits('context-list', JSON.parse(shown.stdout)), []);
     }
   });
 
