@@ -48,6 +48,27 @@ describe('mesh: parts that fail', function () {
     await sidecar.kill();
   }).timeout(60_000);
 
+  it('a policy is deleted while proxies are cut off: they fault within the lease, and stop when they are back', async () => {
+    const sidecar = await mesh.sidecar('cut', { leaseMs: 20_000 });
+    await mesh.apply('cut', { selector: { service: 'cut' }, rules: [{ fault }] });
+    const { port } = mesh.replica;
+    await mesh.replica.kill();
+    const unreached = await Replica.start(mesh.processes, mesh.etcd.url);
+    assert.equal((await unreached.ask('DELETE', '/v1/policies/cut')).status, 200);
+    for (let i = 0; i < 20; i++) {
+      assert.equal((await send(sidecar.inbound)).status, 503);
+      await sleep(50);
+    }
+    await unreached.kill();
+    mesh.replica = await Replica.start(mesh.processes, mesh.etcd.url, { port });
+    // The backoff is at most 5 s.
+    await until(async () => (await send(sidecar.inbound)).status === 200, 'the delete arrives', 6000);
+    await mesh.apply('cut', { selector: { service: 'cut' }, rules: [{ fault }] });
+    assert.deepEqual(statuses(await sendMany(sidecar.inbound, 50, 4)), { 503: 50 });
+    await mesh.remove('cut');
+    await sidecar.kill();
+  });
+
   it('an Envoy is killed while requests are delayed: the next one faults from its first ruleset on', async () => {
     const sidecar = await mesh.sidecar('victim');
     await mesh.apply('victim', { selector: { service: 'victim' }, rules: [{ fault: { delay: { fixed_delay: '5s' } } }] });
