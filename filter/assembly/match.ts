@@ -35,6 +35,7 @@ import {
   TABLE_NODES,
   TABLE_RULES,
 } from './layout';
+import { hasProbeAgent } from './probe';
 
 /**
  * Finds the rule that decides a request, reading the headers where the host put them: `count`, then `count` pairs of name and
@@ -315,32 +316,8 @@ function holds(condition: usize): bool {
 
 /** Whether `user-agent` is that of a Kubernetes or Envoy health probe. Looked for only when a rule would match. */
 function isProbe(): bool {
-  if (probe == UNKNOWN) probe = hasProbeAgent() ? PROBE : NO_PROBE;
+  if (probe == UNKNOWN) probe = hasProbeAgent(headers, headerCount) ? PROBE : NO_PROBE;
   return probe == PROBE;
-}
-
-function hasProbeAgent(): bool {
-  let lengths = headers + 4;
-  let at = lengths + <usize>headerCount * 8;
-  for (let i: u32 = 0; i < headerCount; i++) {
-    const nameLength = load<u32>(lengths);
-    const valueLength = load<u32>(lengths, 4);
-    lengths += 8;
-    const value = at + nameLength + 1;
-    // "user-age" and "gent".
-    if (nameLength == 10 && load<u64>(at) == 0x6567612d72657375 && load<u32>(at + 6) == 0x746e6567) {
-      // Sent twice, the first decides: the value that counts is the one that begins the joined one.
-      return isProbeAgent(value, valueLength);
-    }
-    at = value + valueLength + 1;
-  }
-  return false;
-}
-
-function isProbeAgent(value: usize, length: u32): bool {
-  // "kube-pro" and "obe/"; "Envoy/HC".
-  if (length >= 11 && load<u64>(value) == 0x6f72702d6562756b && load<u32>(value + 7) == 0x2f65626f) return true;
-  return length >= 8 && load<u64>(value) == 0x43482f796f766e45;
 }
 
 function same(left: usize, right: usize, length: u32): bool {
