@@ -2,7 +2,7 @@ import { abortFrom, NOTHING_KEPT, releaseAnswer } from './abort';
 import { reserve } from './arena';
 import { monotonicNs } from './clock';
 import { actOn, continueRequest } from './host';
-import { countDelay, countDelayEnd, countDelayGone, countOverflow } from './metrics';
+import { countDelay, countDelayEnd, countDelayGone, countOverflow, takePlace } from './metrics';
 
 /**
  * The requests that are held: a binary heap by deadline. Nothing here knows why one is held or what the ruleset says.
@@ -30,7 +30,7 @@ let count: u32 = 0;
 const MARKS: u32 = 1024;
 let marks: usize = 0;
 
-/** Sets how many requests may be held at a time. Called when configured, never in a request. */
+/** Sets how many requests this proxy may hold at a time. Called when configured, never in a request. */
 export function limitDelayed(most: u32): void {
   if (marks == 0) marks = reserve(MARKS * 4);
   if (marks == 0) return;
@@ -44,14 +44,14 @@ export function limitDelayed(most: u32): void {
   limit = most;
 }
 
-/** Whether one more request may be held; if not, that is counted. */
+/** Takes a place for one more request to be held; if there is none, that is counted. */
 export function mayDelay(): bool {
-  if (count < limit) return true;
+  if (count < limit) return takePlace(limit);
   countOverflow();
   return false;
 }
 
-/** @returns its deadline in ns */
+/** Holds a request for which `mayDelay` took a place. @returns its deadline in ns */
 export function holdRequest(stream: u32, ms: u32, answer: u32): u64 {
   const now = monotonicNs();
   const deadline = now + <u64>ms * NS_PER_MS;

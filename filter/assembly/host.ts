@@ -6,6 +6,7 @@ import {
   proxy_get_buffer_bytes,
   proxy_get_header_map_pairs,
   proxy_get_header_map_value,
+  proxy_get_metric,
   proxy_get_property,
   proxy_get_shared_data,
   proxy_http_call,
@@ -45,6 +46,7 @@ const outLength: usize = memory.data(4, 4);
 const outNumber: usize = memory.data(4, 4);
 /** Short names are put here before they are passed; no literal of ours is longer. */
 const nameAt: usize = memory.data(128, 8);
+const outMetric: usize = memory.data(8, 8);
 
 export let resultAt: usize = 0;
 export let resultLength: u32 = 0;
@@ -176,4 +178,11 @@ export function addToMetric(metric: u32, by: i64): void {
 
 export function setMetric(metric: u32, value: u64): void {
   proxy_record_metric(metric, value);
+}
+
+/** A metric's value over all VMs of this Envoy. */
+export function metricValue(metric: u32): u64 {
+  store<u64>(outMetric, 0);
+  proxy_get_metric(metric, outMetric);
+  return load<u64>(outMetric);
 }

@@ -1,4 +1,4 @@
-import { addToMetric, COUNTER, defineMetric, GAUGE, HISTOGRAM, setMetric } from './host';
+import { addToMetric, COUNTER, defineMetric, GAUGE, HISTOGRAM, metricValue, setMetric } from './host';
 
 /**
  * Every metric of the filter, once. Envoy puts `wasmcustom.` before a plugin's metric and its Prometheus page takes it off
@@ -42,9 +42,27 @@ export function countAbort(): void {
   addToMetric(aborts, 1);
 }
 
+/**
+ * Takes one of the places for held requests. All VMs of the Envoy count in one gauge, so the limit is that of the proxy; it is
+ * counted up first and looked at then, so that workers at the same moment may come short of it but never above.
+ *
+ * @returns whether there was one left; if not, the overflow is counted
+ */
+export function takePlace(limit: u32): bool {
+  addToMetric(delayed, 1);
+  if (metricValue(delayed) <= <u64>limit) return true;
+  addToMetric(delayed, -1);
+  addToMetric(overflow, 1);
+  return false;
+}
+
+/** Gives a place back that was not used. */
+export function givePlaceBack(): void {
+  addToMetric(delayed, -1);
+}
+
 export function countDelay(): void {
   addToMetric(delays, 1);
-  addToMetric(delayed, 1);
 }
 
 /** @param ms how long the request was held */

@@ -7,7 +7,7 @@ import { block, inboundRules, inboundTable, inboundThreshold, outboundRules, out
 import { RULE_DELAY_MS, RULE_THRESHOLD } from './layout';
 import { holdUntil } from './loop';
 import { firstMatch } from './match';
-import { countOverflow } from './metrics';
+import { countOverflow, givePlaceBack } from './metrics';
 import { draw } from './random';
 import { addAscii, beginText, textLength, textStart } from './text';
 
@@ -70,6 +70,7 @@ function inject(stream: u32, rule: usize): u32 {
     answer = keepAnswer(rule);
     // Holding it and then letting it through would be another fault than the one asked for.
     if (answer == NOTHING_KEPT) {
+      givePlaceBack();
       countOverflow();
       return CONTINUE;
     }

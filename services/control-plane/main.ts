@@ -43,10 +43,12 @@ function endOnSignals(http: ServerType, served: ControlPlane): void {
     asked = true;
     log.info({ signal }, 'ending');
     const closed = new Promise<void>((resolve) => http.close(() => resolve()));
-    await served.drain();
+    const inTime = new Promise<void>((resolve) => setTimeout(resolve, config.drainMs));
+    // Leaving the list of replicas needs etcd, which may be what is gone.
+    await Promise.race([served.drain(), inTime]);
     if ('closeIdleConnections' in http) http.closeIdleConnections();
-    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, config.drainMs))]);
-    await served.stop();
+    await Promise.race([closed, inTime]);
+    await Promise.race([served.stop(), inTime]);
     log.info('ended');
     process.exit(0);
   };

@@ -152,6 +152,17 @@ describe('filter: faults', () => {
     assert.equal(envoy.request().action, HOLD);
   });
 
+  it('holds no more than that over all workers of the proxy', () => {
+    const envoy = new Envoy(3, { maxDelayedRequests: 4 });
+    envoy.serve([made('p', { rules: [{ fault: { delay: { fixed_delay_ms: 100 } } }] })]);
+    envoy.process.advance(1);
+    const streams = [...envoy.roots].flatMap(([vm, root]) => Array.from({ length: 4 }, () => envoy.request([], vm, root)));
+    assert.equal(streams.filter(({ action }) => action === HOLD).length, 4);
+    assert.equal(envoy.process.metric('wasmcustom.hfi_faults_delays_overflow_total'), 8);
+    envoy.process.advance(110);
+    assert.equal(envoy.process.metric('wasmcustom.hfi_requests_delayed'), 0);
+  });
+
   it('hits the asked share of requests', () => {
     const envoy = new Envoy();
     envoy.serve([made('p', { rules: [{ fault: { percentage: 10, abort: { httpStatus: 503 } } }] })]);

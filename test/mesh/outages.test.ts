@@ -85,7 +85,6 @@ describe('mesh: parts that fail', function () {
 
   it('holds no more than configured; the rest pass and are counted', async () => {
     const sidecar = await mesh.sidecar('full', {
-      concurrency: 1,
       change: (text) => text.replaceAll('\\"leaseMs\\"', '\\"maxDelayedRequests\\":5,\\"leaseMs\\"'),
     });
     await mesh.apply('full', { selector: { service: 'full' }, rules: [{ fault: { delay: { fixed_delay: '800ms' } } }] });

@@ -415,6 +415,12 @@ export class Vm {
         metric.value = value;
         return OK;
       },
+      proxy_get_metric: (id: number, at: number) => {
+        const metric = process.metrics.get(process.metricNames[id] ?? '');
+        if (metric === undefined) return BAD_ARGUMENT;
+        new DataView(this.exports.memory.buffer).setBigUint64(at, metric.value, true);
+        return OK;
+      },
       proxy_set_effective_context: (context: number) => {
         if (!this.streams.has(context) && !this.roots.has(context)) return BAD_ARGUMENT;
         this.#effective = context;
