@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ConfigError, readConfig } from '../../services/control-plane/config.ts';
+
+const SECRET = 'a-secret-of-20-chars';
+const good = [{ name: 'ops', role: 'admin', token: SECRET }];
+
+describe("the control plane's configuration", () => {
+  let folder: string;
+  let file: string;
+
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'hfi-config-'));
+    file = join(folder, 'tokens.json');
+  });
+  beforeEach(() => writeFileSync(file, JSON.stringify(good)));
+  after(() => rmSync(folder, { recursive: true }));
+
+  const read = (env: Record<string, string> = {}) => readConfig({ HFI_TOKENS_FILE: file, ...env });
+
+  it('has defaults for all but the tokens', () => {
+    const config = read();
+    assert.deepEqual([config.host, config.port, config.etcd.endpoints], ['0.0.0.0', 8080, ['http://127.0.0.1:2379']]);
+    assert.deepEqual([config.advertiseUrl, config.logLevel, config.tokens], [undefined, 'info', good]);
+  });
+
+  it('reads several endpoints, and an IPv6 address without its brackets', () => {
+    const config = read({ HFI_ETCD_ENDPOINTS: 'https://a:1, https://b:2', HFI_LISTEN: '[::1]:0' });
+    assert.deepEqual([config.etcd.endpoints, config.host, config.port], [['https://a:1', 'https://b:2'], '::1', 0]);
+  });
+
+  const refused: [string, string][] = [
+    ['HFI_LISTEN', '8080'],
+    ['HFI_LISTEN', 'host:65536'],
+    ['HFI_ETCD_ENDPOINTS', 'http://a:1,b:2'],
+    ['HFI_ADVERTISE_URL', 'ftp://a'],
+    ['HFI_LOG_LEVEL', 'INFO'],
+    ['HFI_DRAIN_MS', '-1'],
+    ['HFI_DRAIN_MS', '1.5'],
+    ['HFI_STALE_MS', '999'],
+    ['HFI_WRITES_PER_SECOND', '0'],
+    ['HFI_TOKENS_FILE', '/nowhere'],
+  ];
+  for (const [name, value] of refused) {
+    it(`refuses ${name}=${JSON.stringify(value)} and names it`, () => {
+      assert.throws(
+        () => read({ [name]: value }),
+        (error) => error instanceof ConfigError && error.message.includes(name),
+      );
+    });
+  }
+
+  const files: [string, string][] = [
+    ['no JSON', `{"token": ${SECRET}`],
+    ['no list', '{}'],
+    ['an empty list', '[]'],
+    ['a short token', JSON.stringify([{ ...good[0], token: 'x'.repeat(15) }])],
+    ['a token with a space', JSON.stringify([{ ...good[0], token: `${SECRET} ${SECRET}` }])],
+    ['a role that is none', JSON.stringify([{ ...good[0], role: 'root' }])],
+    ['an unknown field', JSON.stringify([...good, { ...good[0], tokn: SECRET }])],
+  ];
+  for (const [what, text] of files) {
+    it(`refuses a file of tokens with ${what}, without repeating a token`, () => {
+      writeFileSync(file, text);
+      assert.throws(
+        () => read(),
+        (error) => error instanceof ConfigError && error.message.includes('HFI_TOKENS_FILE') && !error.message.includes(SECRET),
+      );
+    });
+  }
+
+  it('needs a file of tokens', () => assert.throws(() => readConfig({}), /HFI_TOKENS_FILE/));
+});
