@@ -66,7 +66,8 @@ export class EtcdStore implements Store {
     const put: IRequestOp = { request_put: { key: policyKey(name), value: encode(value), ...(lease === '0' ? {} : { lease }) } };
     const audit = this.#audit(base === undefined ? 'create' : 'replace', name, base, policy, origin);
     const result = await this.#ifAt(name, base, [put, audit]).catch((error: unknown) => {
-      this.#revoke(lease);
+      // Without an answer the policy may be there, and the lease would take it along: only a refusal is certain.
+      if (error instanceof StoreRefused) this.#revoke(lease);
       throw error;
     });
     this.#revoke(result.done ? (base?.lease ?? '0') : lease);
