@@ -10,15 +10,17 @@ export const CONTROL_PLANE_BUNDLE = join(ROOT, 'dist', 'control-plane', 'main.cj
 
 /**
  * Bundles the control plane. As CommonJS, because etcd3 reads `../proto/rpc.proto` from `__dirname` when it starts.
+ *
+ * @param bundle the file to write; its folder is emptied before, and the protocol goes into `proto` beside that folder
  */
-export async function buildControlPlane(): Promise<void> {
-  const folder = dirname(CONTROL_PLANE_BUNDLE);
+export async function buildControlPlane(bundle = CONTROL_PLANE_BUNDLE): Promise<void> {
+  const folder = dirname(bundle);
   const protocol = join(folder, '..', 'proto');
   await rm(folder, { recursive: true, force: true });
   await mkdir(protocol, { recursive: true });
   await build({
     entryPoints: [join(ROOT, 'services', 'control-plane', 'main.ts')],
-    outfile: CONTROL_PLANE_BUNDLE,
+    outfile: bundle,
     bundle: true,
     minify: true,
     format: 'cjs',

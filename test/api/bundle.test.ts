@@ -2,22 +2,29 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CONTROL_PLANE_BUNDLE } from '../../build/control-plane.ts';
+import { buildControlPlane } from '../../build/control-plane.ts';
 import { Replica } from '../support/control-plane.ts';
 import { Etcd } from '../support/etcd.ts';
 import { Processes } from '../support/processes.ts';
 
 describe('control plane: the bundle', () => {
   let processes: Processes;
+  let bundle: string;
 
-  afterEach(() => processes.end());
+  // Built anew, and far from node_modules: nothing that is needed may be missing in it.
+  before(async function () {
+    this.timeout(30_000);
+    processes = await Processes.begin();
+    bundle = join(processes.folder, 'dist', 'control-plane', 'main.cjs');
+    await buildControlPlane(bundle);
+  });
+  after(() => processes.end());
 
   it('has the whole document, the page of it, and keeps a policy', async function () {
     this.timeout(60_000);
-    processes = await Processes.begin();
     const etcd = await Etcd.start(processes);
     const [bundled, source] = await Promise.all([
-      Replica.start(processes, etcd.url, { program: CONTROL_PLANE_BUNDLE }),
+      Replica.start(processes, etcd.url, { program: bundle }),
       Replica.start(processes, etcd.url),
     ]);
     assert.deepEqual((await bundled.ask('GET', '/openapi.json')).body, (await source.ask('GET', '/openapi.json')).body);
@@ -32,12 +39,11 @@ describe('control plane: the bundle', () => {
     ['HFI_LOG_LEVEL', 'loud', /HFI_LOG_LEVEL is "loud"; it must be one of trace, debug/],
     ['HFI_ETCD_ENDPOINTS', 'localhost:2379', /HFI_ETCD_ENDPOINTS has "localhost:2379"; it must be a URL/],
   ] as const) {
-    it(`says what is wrong with ${variable}, and ends with 2`, async () => {
-      processes = await Processes.begin();
+    it(`says what is wrong with ${variable}, and ends with 2`, () => {
       const tokens = join(processes.folder, 'tokens.json');
       writeFileSync(tokens, JSON.stringify([{ name: 'a', role: 'admin', token: 'a'.repeat(16) }]));
       const env = { ...process.env, HFI_TOKENS_FILE: tokens, [variable]: value };
-      const ended = spawnSync(process.execPath, [CONTROL_PLANE_BUNDLE], { env, encoding: 'utf8' });
+      const ended = spawnSync(process.execPath, [bundle], { env, encoding: 'utf8' });
       assert.equal(ended.status, 2);
       assert.match(ended.stderr, says);
     });
