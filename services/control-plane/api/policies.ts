@@ -1,6 +1,8 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
 import { type Policy, type PolicyInput, policy as policySchema } from '../../policy/schema.ts';
-import type { Origin, StoredPolicy } from '../store/store.ts';
+import { selects } from '../../policy/selector.ts';
+import type { StoredPolicy } from '../store/store.ts';
 import { readers, writers } from './auth.ts';
 import { readBody } from './body.ts';
 import type { Env } from './env.ts';
@@ -10,6 +12,7 @@ import type { Parts } from './parts.ts';
 import { asResource, policyResource } from './policy-resource.ts';
 import { deletePolicy, type Intent, writePolicy } from './policy-write.ts';
 import { Problem, refusals } from './problem.ts';
+import { allProxies } from './proxies.ts';
 import { refuseBadQuery } from './query.ts';
 
 const TAG = ['policies'];
@@ -41,7 +44,11 @@ const written = z
     result: z.enum(['created', 'configured', 'unchanged']),
     policy: policyResource,
     warnings: z.array(z.string()),
-    proxies: z.array(z.string()).describe('The connected proxies that the policy selects.'),
+    proxies: z
+      .array(z.string())
+      .describe(
+        'The connected proxies that the policy selects: in a dry run those of all replicas, else those of the replica that answers.',
+      ),
     dryRun: z.boolean().optional(),
   })
   .openapi('PolicyWritten');
@@ -155,10 +162,12 @@ export function policyRoutes(parts: Parts) {
     },
   });
 
-  const write = async (policy: Policy, intent: Intent, from: Origin, dryRun: boolean) => {
-    const { result, stored } = await writePolicy(parts, policy, intent, from, dryRun);
+  const write = async (c: Context<Env>, policy: Policy, intent: Intent, dryRun: boolean) => {
+    const { result, stored } = await writePolicy(parts, policy, intent, origin(c, runtime), dryRun);
     const now = runtime.clock.now();
-    const proxies = parts.fleet.selectedBy(policy.spec.selector);
+    const { selector } = policy.spec;
+    // A change is answered without asking around, which would hold it up; whom it reached is in the rollout.
+    const proxies = dryRun ? await selectedAnywhere(parts, selector, c) : parts.fleet.selectedBy(selector);
     return {
       etag: etag(stored),
       body: { result, policy: asResource(stored, now), warnings: warningsFor(policy), proxies, ...(dryRun ? { dryRun: true } : {}) },
@@ -170,7 +179,7 @@ export function policyRoutes(parts: Parts) {
       parts.writeLimit.take(c.get('actor').name);
       const policy = await readBody(c, policySchema);
       const dryRun = c.req.valid('query').dryRun === 'true';
-      const { etag, body } = await write(policy, { kind: 'create', otherwise: 'conflict' }, origin(c, runtime), dryRun);
+      const { etag, body } = await write(c, policy, { kind: 'create', otherwise: 'conflict' }, dryRun);
       c.header('ETag', etag);
       return dryRun ? c.json(body, 200) : c.json(body, 201);
     })
@@ -183,7 +192,7 @@ export function policyRoutes(parts: Parts) {
         throw new Problem('invalid', `metadata.name ${message}.`, { errors: [{ path: 'metadata.name', message, allowed: [name] }] });
       }
       const dryRun = c.req.valid('query').dryRun === 'true';
-      const { etag, body } = await write(policy, onlyIf(c), origin(c, runtime), dryRun);
+      const { etag, body } = await write(c, policy, onlyIf(c), dryRun);
       c.header('ETag', etag);
       return body.result === 'created' && !dryRun ? c.json(body, 201) : c.json(body, 200);
     })
@@ -206,6 +215,12 @@ export function policyRoutes(parts: Parts) {
       const revision = await deletePolicy(parts, name, onlyIf(c), origin(c, runtime));
       return c.json({ result: 'deleted' as const, name, resourceVersion: String(revision) }, 200);
     });
+}
+
+/** Names of the connected proxies of all replicas that a selector names, in order. */
+async function selectedAnywhere(parts: Parts, selector: Policy['spec']['selector'], c: Context<Env>): Promise<string[]> {
+  const { items } = await allProxies(parts, c.req.header('authorization') ?? '', false, c.req.raw.signal);
+  return items.filter((proxy) => proxy.connected && proxy.unreadable.length === 0 && selects(selector, proxy)).map(({ name }) => name);
 }
 
 function etag(stored: StoredPolicy): string {
