@@ -95,6 +95,34 @@ describe('API: outages of etcd', function () {
     });
   }
 
+  for (const how of ['cut', 'to-server', 'to-client', 'both'] as const) {
+    it(`refuses reads and writes in time while its line is ${how === 'cut' ? 'cut' : `stalled (${how})`}`, async () => {
+      if (how === 'cut') line.cut();
+      else line.stall(how);
+      const begun = performance.now();
+      const timed = { rules: [{ fault: { abort: { httpStatus: 503 }, duration_seconds: 600 } }] };
+      const replies = await Promise.all([
+        far.ask('GET', '/v1/policies'),
+        far.ask('GET', '/v1/policies/any'),
+        far.ask('GET', '/v1/audit'),
+        far.put(`refused-${how}`, spec),
+        far.put(`refused-timed-${how}`, timed),
+        far.put(`refused-${how}`, spec, { 'if-match': '"1"' }),
+        far.ask('DELETE', '/v1/policies/any'),
+      ]);
+      const ms = performance.now() - begun;
+      line.pass();
+      assert.deepEqual(
+        replies.map(({ status }) => status),
+        replies.map(() => 503),
+      );
+      for (const reply of replies) assert.ok(Number(reply.headers.get('retry-after')) >= 1);
+      assert.ok(ms < 2500, `${Math.round(ms)} ms`);
+      await until(async () => (await far.ask('GET', '/readyz', { role: 'none' })).status === 200, 'ready again');
+      for (const name of [`refused-${how}`, `refused-timed-${how}`]) await near.ask('DELETE', `/v1/policies/${name}`);
+    });
+  }
+
   it('does not renew leases from a copy that could not be confirmed for long', async () => {
     line.stall('both');
     await until(async () => (await far.poll({ name: 'watcher' })).status === 503, 'polls are answered 503', 15_000);
