@@ -120,14 +120,16 @@ describe('API: polls, two replicas', () => {
     assert.deepEqual(items.find(({ name }) => name === 'refuser')?.refused, { count: 3, reason: 'checksum differs' });
   });
 
-  it('answers held polls when it is told to end, and ends', async function () {
+  it('answers held polls and rollouts when it is told to end, and ends', async function () {
     this.timeout(10_000);
     const has = await etagOf(two.poll({ name: 'ending' }));
-    const held = two.poll({ name: 'ending', has, wait: 30 });
+    const held = two.poll({ name: 'ending', has, wait: 30, headers: { 'x-hfi-acknowledged': 'earlier' } });
+    const rollout = two.ask('GET', '/v1/rollout?revision=1', { headers: { prefer: 'wait=30' } });
     await sleep(50);
     const begun = performance.now();
     await two.kill('SIGTERM');
     assert.equal((await held).status, 304);
+    assert.equal((await rollout).body.done, false);
     assert.ok(performance.now() - begun < 3000);
     assert.equal(two.child.exitCode, 0);
   });

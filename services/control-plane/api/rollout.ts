@@ -65,7 +65,7 @@ export function rolloutRoutes(parts: Parts) {
 
   return new OpenAPIHono<Env>({ defaultHook: refuseBadQuery }).openapi(route, async (c) => {
     const { revision, policy, scope } = c.req.valid('query');
-    const { signal } = c.req.raw;
+    const signal = AbortSignal.any([c.req.raw.signal, parts.fleet.ending]);
     const { clock } = parts.runtime;
     const deadline = clock.elapsed() + preferredWaitMs(c);
     const local = rollout(view, revision, policy, preferredWaitMs(c), signal);

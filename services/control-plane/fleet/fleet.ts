@@ -45,7 +45,7 @@ export class Fleet {
   readonly #ends: Map<string, Cancel> = new Map();
   readonly #listeners: Set<() => void> = new Set();
   #telling = false;
-  #draining = false;
+  readonly #ending = new AbortController();
 
   constructor(options: FleetOptions) {
     this.#options = options;
@@ -81,13 +81,13 @@ export class Fleet {
     if (!this.#options.fresh()) return Promise.resolve({ kind: 'stale' });
     const { ruleset } = proxy.group;
     if (ruleset.version !== hello.has) return Promise.resolve({ kind: 'ruleset', ruleset });
-    if (waitMs <= 0 || this.#draining) return Promise.resolve({ kind: 'nothing-new', version: ruleset.version });
+    if (waitMs <= 0 || this.ending.aborted) return Promise.resolve({ kind: 'nothing-new', version: ruleset.version });
     return this.#wait(proxy, waitMs, signal);
   }
 
   /** Answers every waiting poll, and from now on every poll at once. */
   drain(): void {
-    this.#draining = true;
+    this.#ending.abort();
     for (const proxy of this.#proxies.values()) proxy.waiter?.settle({ kind: 'nothing-new', version: proxy.group.ruleset.version });
   }
 
@@ -96,6 +96,11 @@ export class Fleet {
     this.drain();
     for (const cancel of this.#ends.values()) cancel();
     for (const proxy of this.#proxies.values()) proxy.cancelTimer();
+  }
+
+  /** Aborted when this replica drains: whoever waits for the fleet waits no longer. */
+  get ending(): AbortSignal {
+    return this.#ending.signal;
   }
 
   get proxies(): Iterable<KnownProxy> {
