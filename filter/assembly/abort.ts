@@ -154,6 +154,7 @@ export function abortFrom(number: u32): void {
 
 /** One request less waits for this answer. */
 export function releaseAnswer(number: u32): void {
+  if (number >= KEPT_COUNT) return;
   const record = kept + number * KEPT_BYTES;
   store<u32>(record + KEPT_USES, load<u32>(record + KEPT_USES) - 1);
 }

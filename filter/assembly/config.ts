@@ -76,12 +76,15 @@ export function readConfiguration(from: usize, length: u32): bool {
     const valueLength = <u32>(at - valueAt);
     if (isText && equalsAscii(key, keyLength, 'cluster')) {
       clusterFrom = keep(store_);
+      if (clusterFrom == 0) return false;
       cluster = stringLength;
     } else if (isText && equalsAscii(key, keyLength, 'authority')) {
       authorityFrom = keep(store_);
+      if (authorityFrom == 0) return false;
       authority = stringLength;
     } else if (isText && equalsAscii(key, keyLength, 'token')) {
       tokenFrom = keep(store_);
+      if (tokenFrom == 0) return false;
       token = stringLength;
     } else if (equalsAscii(key, keyLength, 'direction')) {
       if (isText && equalsAscii(stringAt, stringLength, 'inbound')) direction = DIRECTION_INBOUND;
@@ -95,7 +98,7 @@ export function readConfiguration(from: usize, length: u32): bool {
       if (delayed > MAX_DELAYED) return false;
     }
   }
-  if (cluster == 0 || (token != 0 && tokenFrom == 0)) return false;
+  if (cluster == 0) return false;
   textsHalf = half;
   clusterAt = clusterFrom;
   clusterLength = cluster;
@@ -113,10 +116,7 @@ let textsHalf: u32 = 0;
 
 /** Copies the string read last. @returns where to, or 0 when there is no room */
 function keep(store_: usize): usize {
-  if (textsLength + stringLength > TEXT_CAPACITY) {
-    stringLength = 0;
-    return 0;
-  }
+  if (textsLength + stringLength > TEXT_CAPACITY) return 0;
   const to = store_ + textsLength;
   memory.copy(to, stringAt, stringLength);
   textsLength += stringLength;

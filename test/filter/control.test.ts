@@ -294,6 +294,8 @@ describe('filter: configuration', () => {
     ['a lease that is a text', '{"cluster":"a","leaseMs":"60000"}'],
     ['too many delayed requests', '{"cluster":"a","maxDelayedRequests":1000000000}'],
     ['a cluster longer than the room for it', `{"cluster":"${'a'.repeat(5000)}"}`],
+    ['a token longer than the room for it', `{"cluster":"a","token":"${'t'.repeat(5000)}"}`],
+    ['an authority longer than the room for it', `{"cluster":"a","authority":"${'b'.repeat(5000)}"}`],
     ['deep nesting', `{"cluster":"a","x":${'['.repeat(1000)}${']'.repeat(1000)}}`],
     ['garbage', '\u0000\u0001{{{{]]]"\\'],
   ] as const) {
