@@ -95,6 +95,15 @@ describe('API: outages of etcd', function () {
     });
   }
 
+  it('is current within 2 s after its connections to etcd became half-open, which nobody tells it', async () => {
+    const before = await etag();
+    line.halfOpen();
+    await near.put('unheard', spec);
+    const ms = await currentAfter(before);
+    assert.ok(ms < 2000, `${Math.round(ms)} ms`);
+    await near.ask('DELETE', '/v1/policies/unheard');
+  });
+
   for (const how of ['cut', 'to-server', 'to-client', 'both'] as const) {
     it(`refuses reads and writes in time while its line is ${how === 'cut' ? 'cut' : `stalled (${how})`}`, async () => {
       if (how === 'cut') line.cut();

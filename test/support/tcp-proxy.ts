@@ -7,6 +7,8 @@ export class TcpProxy {
   readonly #pairs: Set<{ client: Socket; server: Socket }>;
   #stalled: 'none' | 'to-server' | 'to-client' | 'both' = 'none';
   #refusing = false;
+  /** Connections that stand and through which nothing comes any more. */
+  readonly #halfOpen = new WeakSet<Socket>();
 
   private constructor(server: Server, port: number, pairs: Set<{ client: Socket; server: Socket }>) {
     this.#server = server;
@@ -41,6 +43,11 @@ export class TcpProxy {
     this.#stalled = direction;
   }
 
+  /** Makes the connections that stand half-open for good: nothing comes through and nobody is told. New ones pass. */
+  halfOpen(): void {
+    for (const { client } of this.#pairs) this.#halfOpen.add(client);
+  }
+
   /** Passes everything again. What stalled before is lost: those connections are closed, as a router does that forgot them. */
   pass(): void {
     this.#refusing = false;
@@ -67,10 +74,10 @@ export class TcpProxy {
     const pair = { client, server };
     this.#pairs.add(pair);
     client.on('data', (bytes) => {
-      if (this.#stalled !== 'to-server' && this.#stalled !== 'both') server.write(bytes);
+      if (this.#stalled !== 'to-server' && this.#stalled !== 'both' && !this.#halfOpen.has(client)) server.write(bytes);
     });
     server.on('data', (bytes) => {
-      if (this.#stalled !== 'to-client' && this.#stalled !== 'both') client.write(bytes);
+      if (this.#stalled !== 'to-client' && this.#stalled !== 'both' && !this.#halfOpen.has(client)) client.write(bytes);
     });
     for (const [one, other] of [
       [client, server],
