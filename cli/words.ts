@@ -35,13 +35,23 @@ export function matchInWords(match: Rule['match']): string {
 }
 
 /** `delay 2s, then abort with 503, for 12.5 % of them`. */
-export function faultInWords({ abort, delay, percentage, start_delay_ms }: Rule['fault']): string {
+export function faultInWords({ percentage, start_delay_ms, duration_seconds, ...kinds }: Rule['fault']): string {
   const steps = [
     ...(start_delay_ms === 0 ? [] : [`wait ${start_delay_ms} ms`]),
-    ...(delay === undefined ? [] : [`delay ${delay.fixed_delay ?? `${delay.fixed_delay_ms} ms`}`]),
-    ...(abort === undefined
-      ? []
-      : [abort.grpcStatus === undefined ? `abort with ${abort.httpStatus}` : `abort with gRPC status ${abort.grpcStatus}`]),
+    ...Object.entries(kinds).flatMap(([kind, value]) => (value === undefined ? [] : [kindInWords(kind, value, kinds)])),
   ];
   return `${steps.join(', then ')}${percentage === 100 ? '' : `, for ${percentage} % of them`}`;
+}
+
+/** Delay and abort read best in a form of their own; any other kind is told by its name and its fields. */
+function kindInWords(kind: string, value: unknown, { delay, abort }: Pick<Rule['fault'], 'delay' | 'abort'>): string {
+  if (kind === 'delay' && delay !== undefined) return `delay ${delay.fixed_delay ?? `${delay.fixed_delay_ms} ms`}`;
+  if (kind === 'abort' && abort !== undefined) {
+    return abort.grpcStatus === undefined ? `abort with ${abort.httpStatus}` : `abort with gRPC status ${abort.grpcStatus}`;
+  }
+  if (value === true) return kind;
+  if (typeof value !== 'object' || value === null) return `${kind} ${String(value)}`;
+  return `${kind} with ${Object.entries(value)
+    .map(([name, part]) => `${name} ${typeof part === 'object' ? JSON.stringify(part) : String(part)}`)
+    .join(', ')}`;
 }

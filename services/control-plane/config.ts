@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { z } from '@hono/zod-openapi';
+import { pathText } from '../policy/problems.ts';
 import { ROLES, type Token } from './api/auth.ts';
 import type { EtcdConfig } from './store/client.ts';
 
@@ -27,6 +28,8 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
 const tokensSchema = z
@@ -37,26 +40,25 @@ const tokensSchema = z
       token: z.string().regex(/^[\x21-\x7e]{16,}$/, 'must be at least 16 printable ASCII characters without spaces'),
     }),
   )
-  .min(1, 'needs at least one token');
+  .min(1, 'needs at least one token')
+  .superRefine((tokens, context) => {
+    tokens.forEach(({ token }, i) => {
+      const first = tokens.findIndex((other) => other.token === token);
+      if (first < i) context.addIssue({ code: 'custom', path: [i, 'token'], message: `is the same as that of entry ${first}` });
+    });
+  });
 
 /**
  * Reads the configuration from environment variables.
  *
  * @throws ConfigError
  */
-export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+export function readConfig(env: Environment): Config {
   const [host, port] = listen(env.HFI_LISTEN ?? '0.0.0.0:8080');
   return {
     host,
     port,
-    etcd: {
-      endpoints: list('HFI_ETCD_ENDPOINTS', env.HFI_ETCD_ENDPOINTS ?? 'http://127.0.0.1:2379'),
-      username: env.HFI_ETCD_USERNAME,
-      password: env.HFI_ETCD_PASSWORD,
-      caFile: env.HFI_ETCD_CA_FILE,
-      certFile: env.HFI_ETCD_CERT_FILE,
-      keyFile: env.HFI_ETCD_KEY_FILE,
-    },
+    etcd: readEtcd(env),
     tokens: readTokens(env.HFI_TOKENS_FILE),
     replica: env.HFI_REPLICA ?? hostname(),
     advertiseUrl: env.HFI_ADVERTISE_URL === undefined ? undefined : url('HFI_ADVERTISE_URL', env.HFI_ADVERTISE_URL),
@@ -68,6 +70,24 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   };
 }
 
+function readEtcd(env: Environment): EtcdConfig {
+  together(env, 'HFI_ETCD_USERNAME', 'HFI_ETCD_PASSWORD');
+  together(env, 'HFI_ETCD_CERT_FILE', 'HFI_ETCD_KEY_FILE');
+  return {
+    endpoints: list('HFI_ETCD_ENDPOINTS', env.HFI_ETCD_ENDPOINTS ?? 'http://127.0.0.1:2379'),
+    username: env.HFI_ETCD_USERNAME,
+    password: env.HFI_ETCD_PASSWORD,
+    caFile: env.HFI_ETCD_CA_FILE,
+    certFile: env.HFI_ETCD_CERT_FILE,
+    keyFile: env.HFI_ETCD_KEY_FILE,
+  };
+}
+
+function together(env: Environment, one: string, other: string): void {
+  const missing = [one, other].filter((name) => env[name] === undefined);
+  if (missing.length === 1) throw new ConfigError(`${missing[0]} is not set; ${one} and ${other} go together`);
+}
+
 function listen(text: string): [string, number] {
   const found = /^(.+):(\d{1,5})$/.exec(text);
   const port = Number(found?.[2]);
@@ -77,6 +97,8 @@ function listen(text: string): [string, number] {
 }
 
 function url(name: string, text: string): string {
+  // Whatever stands before an @ may be a password: it goes into no message.
+  if (text.includes('@')) throw new ConfigError(`${name} has a URL with an "@"; a login does not go into the URL`);
   if (!/^https?:\/\//.test(text) || !URL.canParse(text))
     throw new ConfigError(`${name} has "${text}"; it must be a URL, such as http://127.0.0.1:2379`);
   return text;
@@ -114,7 +136,7 @@ function readTokens(file: string | undefined): Token[] {
   const result = tokensSchema.safeParse(parsed);
   if (!result.success) {
     const [issue] = result.error.issues;
-    throw new ConfigError(`HFI_TOKENS_FILE: [${issue?.path.join('].') ?? ''} ${issue?.message ?? 'is not a list of tokens'}`);
+    throw new ConfigError(`HFI_TOKENS_FILE: ${pathText(issue?.path ?? [])} ${issue?.message ?? 'is not a list of tokens'}`);
   }
   return result.data;
 }

@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import { atLeastOne, exactlyOne } from './choice.ts';
 import { DURATION_PATTERN, parseDuration } from './duration.ts';
 
 /**
@@ -50,17 +51,12 @@ const matchText = z
 const exact = matchText.optional().describe('Equals this text, byte for byte.');
 const prefix = matchText.optional().describe('Begins with this text, byte for byte.');
 
-const exactlyOneMatcher = (value: { exact?: string | undefined; prefix?: string | undefined }, context: z.RefinementCtx): void => {
-  const given = [value.exact, value.prefix].filter((text) => text !== undefined).length;
-  if (given !== 1) {
-    context.addIssue({ code: 'custom', message: given === 0 ? 'needs one of: exact, prefix' : 'takes one of exact and prefix, not both' });
-  }
-};
+export const stringMatch = exactlyOne(['exact', 'prefix'], 'StringMatch', z.strictObject({ exact, prefix }));
 
-export const stringMatch = z.strictObject({ exact, prefix }).superRefine(exactlyOneMatcher).openapi('StringMatch');
-
-export const headerMatch = z
-  .strictObject({
+export const headerMatch = exactlyOne(
+  ['exact', 'prefix'],
+  'HeaderMatch',
+  z.strictObject({
     name: z
       .string()
       .regex(HEADER_NAME, 'is no header name')
@@ -74,9 +70,8 @@ export const headerMatch = z
       ),
     exact,
     prefix,
-  })
-  .superRefine(exactlyOneMatcher)
-  .openapi('HeaderMatch');
+  }),
+);
 
 export const match = z
   .strictObject({
@@ -102,81 +97,78 @@ const durationText = z
     return ms === undefined || (ms >= 1 && ms <= LIMITS.delayMs);
   }, 'must be between 1ms and 1h');
 
-export const delay = z
-  .strictObject({
+export const delay = exactlyOne(
+  ['fixed_delay', 'fixed_delay_ms'],
+  'Delay',
+  z.strictObject({
     fixed_delay: durationText.optional().describe('How long to hold the request: `2s`, `350ms`, `1.5m`, at most `1h`.'),
     fixed_delay_ms: z.int().min(1).max(LIMITS.delayMs).optional().describe('The same, as a whole number of milliseconds.'),
-  })
-  .superRefine((value, context) => {
-    const given = [value.fixed_delay, value.fixed_delay_ms].filter((part) => part !== undefined).length;
-    if (given !== 1) {
-      context.addIssue({
-        code: 'custom',
-        message: given === 0 ? 'needs one of: fixed_delay, fixed_delay_ms' : 'takes one of fixed_delay and fixed_delay_ms, not both',
-      });
-    }
-  })
-  .openapi('Delay');
+  }),
+);
 
-export const abort = z
-  .strictObject({
-    httpStatus: z
-      .int()
-      .min(200)
-      .max(599)
-      .optional()
-      .describe('The HTTP status to answer with. A gRPC call gets the gRPC status that Envoy maps it to (503 becomes 14, UNAVAILABLE).'),
-    grpcStatus: z
-      .int()
-      .min(1)
-      .max(16)
-      .optional()
-      .describe(
-        'The gRPC status code to answer with. A request that is not gRPC gets the HTTP status that the code stands for (14, UNAVAILABLE, becomes 503).',
-      ),
-    grpcMessage: z
-      .string()
-      .max(1024)
-      .regex(HEADER_VALUE, 'has a control character')
-      .optional()
-      .describe('The gRPC status message; only together with `grpcStatus`.'),
-    body: z
-      .string()
-      .refine((text) => utf8Length(text) <= LIMITS.bodyBytes, `is longer than ${LIMITS.bodyBytes} bytes`)
-      .optional()
-      .describe('The response body, at most 64 KiB; only together with `httpStatus`.'),
-    headers: z
-      .record(
-        z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 'is no header name'),
-        z.string().max(8192).regex(HEADER_VALUE, 'has a control character'),
-      )
-      .optional()
-      .describe('Headers to add to the response. `content-type` is `text/plain` unless set here.'),
-  })
-  .superRefine((value, context) => {
-    const given = [value.httpStatus, value.grpcStatus].filter((part) => part !== undefined).length;
-    if (given !== 1) {
-      context.addIssue({
-        code: 'custom',
-        message: given === 0 ? 'needs one of: httpStatus, grpcStatus' : 'takes one of httpStatus and grpcStatus, not both',
-      });
-    }
-    if (value.grpcMessage !== undefined && value.grpcStatus === undefined) {
-      context.addIssue({ code: 'custom', path: ['grpcMessage'], message: 'goes with grpcStatus; for httpStatus use body' });
-    }
-    if (value.body !== undefined && value.grpcStatus !== undefined) {
-      context.addIssue({ code: 'custom', path: ['body'], message: 'goes with httpStatus; for grpcStatus use grpcMessage' });
-    }
-    for (const name of Object.keys(value.headers ?? {})) {
-      if (RESERVED_HEADERS.has(name.toLowerCase())) {
-        context.addIssue({ code: 'custom', path: ['headers', name], message: 'is written by Envoy or HFI and can not be set' });
+export const abort = exactlyOne(
+  ['httpStatus', 'grpcStatus'],
+  'Abort',
+  z
+    .strictObject({
+      httpStatus: z
+        .int()
+        .min(200)
+        .max(599)
+        .optional()
+        .describe('The HTTP status to answer with. A gRPC call gets the gRPC status that Envoy maps it to (503 becomes 14, UNAVAILABLE).'),
+      grpcStatus: z
+        .int()
+        .min(1)
+        .max(16)
+        .optional()
+        .describe(
+          'The gRPC status code to answer with. A request that is not gRPC gets the HTTP status that the code stands for (14, UNAVAILABLE, becomes 503).',
+        ),
+      grpcMessage: z
+        .string()
+        .max(1024)
+        .regex(HEADER_VALUE, 'has a control character')
+        .optional()
+        .describe('The gRPC status message; only together with `grpcStatus`.'),
+      body: z
+        .string()
+        .refine((text) => utf8Length(text) <= LIMITS.bodyBytes, `is longer than ${LIMITS.bodyBytes} bytes`)
+        .optional()
+        .describe('The response body, at most 64 KiB; only together with `httpStatus`.'),
+      headers: z
+        .record(
+          z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 'is no header name'),
+          z.string().max(8192).regex(HEADER_VALUE, 'has a control character'),
+        )
+        .optional()
+        .describe('Headers to add to the response. `content-type` is `text/plain` unless set here.'),
+    })
+    .superRefine((value, context) => {
+      if (value.grpcMessage !== undefined && value.grpcStatus === undefined) {
+        context.addIssue({ code: 'custom', path: ['grpcMessage'], message: 'goes with grpcStatus; for httpStatus use body' });
       }
-    }
-  })
-  .openapi('Abort');
+      if (value.body !== undefined && value.grpcStatus !== undefined) {
+        context.addIssue({ code: 'custom', path: ['body'], message: 'goes with httpStatus; for grpcStatus use grpcMessage' });
+      }
+      for (const name of Object.keys(value.headers ?? {})) {
+        if (RESERVED_HEADERS.has(name.toLowerCase())) {
+          context.addIssue({ code: 'custom', path: ['headers', name], message: 'is written by Envoy or HFI and can not be set' });
+        }
+      }
+    }),
+);
 
-export const fault = z
-  .strictObject({
+/** What can be done to a request. */
+const kinds = {
+  delay: delay.optional().describe('Holds the request, then lets it go on. Together with `abort`: holds it, then aborts it.'),
+  abort: abort.optional().describe('Answers the request instead of the service.'),
+};
+
+export const fault = atLeastOne(
+  Object.keys(kinds),
+  'Fault',
+  z.strictObject({
     percentage: z
       .number()
       .min(0)
@@ -201,15 +193,9 @@ export const fault = z
       .describe(
         'Ends the rule this many seconds after the apply, at the same moment on every proxy, whatever was restarted. 0 means no end.',
       ),
-    delay: delay.optional().describe('Holds the request, then lets it go on. Together with `abort`: holds it, then aborts it.'),
-    abort: abort.optional().describe('Answers the request instead of the service.'),
-  })
-  .superRefine((value, context) => {
-    if (value.delay === undefined && value.abort === undefined) {
-      context.addIssue({ code: 'custom', message: 'does nothing: needs delay, abort or both' });
-    }
-  })
-  .openapi('Fault');
+    ...kinds,
+  }),
+);
 
 export const rule = z
   .strictObject({

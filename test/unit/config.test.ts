@@ -52,6 +52,27 @@ describe("the control plane's configuration", () => {
     });
   }
 
+  for (const [given, missing] of [
+    ['HFI_ETCD_USERNAME', 'HFI_ETCD_PASSWORD'],
+    ['HFI_ETCD_PASSWORD', 'HFI_ETCD_USERNAME'],
+    ['HFI_ETCD_CERT_FILE', 'HFI_ETCD_KEY_FILE'],
+  ] as const) {
+    it(`refuses ${given} without ${missing}`, () => {
+      assert.throws(() => read({ [given]: 'x' }), new RegExp(`^ConfigError: ${missing} is not set`));
+    });
+  }
+
+  it('never repeats a password that stands in a URL', () => {
+    for (const value of [`http://root:${SECRET}@etcd:2379`, `root:${SECRET}@etcd:2379`, `ftp://root:${SECRET}@etcd`]) {
+      for (const name of ['HFI_ETCD_ENDPOINTS', 'HFI_ADVERTISE_URL']) {
+        assert.throws(
+          () => read({ [name]: value }),
+          (error) => error instanceof ConfigError && error.message.includes(name) && !error.message.includes(SECRET),
+        );
+      }
+    }
+  });
+
   const files: [string, string][] = [
     ['no JSON', `{"token": ${SECRET}`],
     ['no list', '{}'],
@@ -59,6 +80,7 @@ describe("the control plane's configuration", () => {
     ['a short token', JSON.stringify([{ ...good[0], token: 'x'.repeat(15) }])],
     ['a token with a space', JSON.stringify([{ ...good[0], token: `${SECRET} ${SECRET}` }])],
     ['a role that is none', JSON.stringify([{ ...good[0], role: 'root' }])],
+    ['the same token twice', JSON.stringify([...good, { ...good[0], name: 'dev' }])],
     ['an unknown field', JSON.stringify([...good, { ...good[0], tokn: SECRET }])],
   ];
   for (const [what, text] of files) {

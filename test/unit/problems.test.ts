@@ -47,7 +47,7 @@ describe('problems of fields', () => {
     [
       'a fault that does nothing',
       { rules: [{ fault: {} }] },
-      { path: 'spec.rules[0].fault', message: 'does nothing: needs delay, abort or both' },
+      { path: 'spec.rules[0].fault', message: 'does nothing: needs at least one of: delay, abort' },
     ],
     [
       'a label name that is none',

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { policyJsonSchema } from '../../build/docs/schema.ts';
+import { faultInWords } from '../../cli/words.ts';
+import { fault, policy } from '../../services/policy/schema.ts';
+
+const abort = { httpStatus: 503 };
+
+/** Faults as people write them, and whether they may be. */
+const FAULTS: [what: string, fault: object, allowed: boolean][] = [
+  ['abort', { abort }, true],
+  ['gRPC abort', { abort: { grpcStatus: 14 } }, true],
+  ['abort with both statuses', { abort: { httpStatus: 503, grpcStatus: 14 } }, false],
+  ['abort without a status', { abort: { body: 'x' } }, false],
+  ['delay in words', { delay: { fixed_delay: '2s' } }, true],
+  ['delay in milliseconds', { delay: { fixed_delay_ms: 2000 } }, true],
+  ['delay in both', { delay: { fixed_delay: '2s', fixed_delay_ms: 2000 } }, false],
+  ['delay without a length', { delay: {} }, false],
+  ['delay and abort', { delay: { fixed_delay: '2s' }, abort }, true],
+  ['nothing to do', { percentage: 5 }, false],
+  ['a percentage over 100', { abort, percentage: 100.5 }, false],
+  ['an unknown field', { abort, percent: 5 }, false],
+];
+
+const MATCHES: [what: string, match: object, allowed: boolean][] = [
+  ['exact', { path: { exact: '/a' } }, true],
+  ['exact and prefix', { path: { exact: '/a', prefix: '/a' } }, false],
+  ['neither', { path: {} }, false],
+  ['a header', { headers: [{ name: 'x', prefix: 'y' }] }, true],
+  ['a header with nothing to compare', { headers: [{ name: 'x' }] }, false],
+];
+
+describe('policy schema', () => {
+  const inEditor = new Ajv2020({ strict: false }).compile(policyJsonSchema());
+  const document = (rule: object) => ({ metadata: { name: 'p' }, spec: { rules: [rule] } });
+
+  for (const [what, rule, allowed] of [
+    ...FAULTS.map(([text, value, ok]) => [text, { fault: value }, ok] as const),
+    ...MATCHES.map(([text, value, ok]) => [`match: ${text}`, { match: value, fault: { abort } }, ok] as const),
+  ]) {
+    it(`${allowed ? 'takes' : 'refuses'} ${what}, and so does an editor with the JSON Schema`, () => {
+      assert.equal(policy.safeParse(document(rule)).success, allowed);
+      assert.equal(inEditor(document(rule)), allowed);
+    });
+  }
+});
+
+describe('faults in words', () => {
+  for (const [what, text, words] of [
+    ['abort', { abort, percentage: 12.5 }, 'abort with 503, for 12.5 % of them'],
+    ['gRPC abort', { abort: { grpcStatus: 14 } }, 'abort with gRPC status 14'],
+    ['all in a row', { start_delay_ms: 5, delay: { fixed_delay: '2s' }, abort }, 'wait 5 ms, then delay 2s, then abort with 503'],
+    ['a delay in milliseconds', { delay: { fixed_delay_ms: 20 } }, 'delay 20 ms'],
+  ] as const) {
+    it(`tells ${what}`, () => assert.equal(faultInWords(fault.parse(text)), words));
+  }
+
+  it('tells a kind that it has no words for by its name and its fields', () => {
+    const newKinds = { reset: true, throttle: '10KiB/s', truncate: { at: 100, end: false } };
+    assert.equal(
+      faultInWords({ ...fault.parse({ abort }), ...newKinds }),
+      'abort with 503, then reset, then throttle 10KiB/s, then truncate with at 100, end false',
+    );
+  });
+});
