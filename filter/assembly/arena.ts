@@ -9,7 +9,7 @@ let start: usize = 0;
 let capacity: u32 = 0;
 let used: u32 = 0;
 
-/** Empties the arena. Called first in each exported callback, never in `proxy_on_memory_allocate`. */
+/** Empties the arena. Called first in each exported callback that reads from the host, never in `proxy_on_memory_allocate`. */
 export function resetArena(): void {
   used = 0;
 }

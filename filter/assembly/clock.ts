@@ -1,6 +1,8 @@
 import { proxy_get_current_time_nanoseconds } from '@solo-io/proxy-runtime/assembly/imports';
 import { clock_time_get } from './wasi';
 
+export const NS_PER_MS: u64 = 1_000_000;
+
 const MONOTONIC: u32 = 1;
 const timeAt: usize = memory.data(8, 8);
 
@@ -11,7 +13,7 @@ let present: u64 = 0;
 let anchorMs: f64 = 0;
 let anchorNs: u64 = 0;
 
-/** Forgets the time of the last callback. Called first in each exported callback. */
+/** Forgets the time of the last callback. Called first in each exported callback that may ask for the time. */
 export function resetClock(): void {
   present = 0;
 }

@@ -18,6 +18,8 @@ const MAX_DELAYED: u32 = 100_000;
 /** The text members, one behind the other: cluster, authority, token. */
 let texts: usize = 0;
 let textsLength: u32 = 0;
+/** Which half of `texts` is in force. */
+let textsHalf: u32 = 0;
 
 export let clusterAt: usize = 0;
 export let clusterLength: u32 = 0;
@@ -50,9 +52,9 @@ export function readConfiguration(from: usize, length: u32): bool {
   const half = textsHalf ^ 1;
   const store_ = texts + half * TEXT_CAPACITY;
   textsLength = 0;
-  let cluster: u32 = 0;
-  let authority: u32 = 0;
-  let token: u32 = 0;
+  let clusterSize: u32 = 0;
+  let authoritySize: u32 = 0;
+  let tokenSize: u32 = 0;
   let clusterFrom: usize = 0;
   let authorityFrom: usize = 0;
   let tokenFrom: usize = 0;
@@ -77,15 +79,15 @@ export function readConfiguration(from: usize, length: u32): bool {
     if (isText && equalsAscii(key, keyLength, 'cluster')) {
       clusterFrom = keep(store_);
       if (clusterFrom == 0) return false;
-      cluster = stringLength;
+      clusterSize = stringLength;
     } else if (isText && equalsAscii(key, keyLength, 'authority')) {
       authorityFrom = keep(store_);
       if (authorityFrom == 0) return false;
-      authority = stringLength;
+      authoritySize = stringLength;
     } else if (isText && equalsAscii(key, keyLength, 'token')) {
       tokenFrom = keep(store_);
       if (tokenFrom == 0) return false;
-      token = stringLength;
+      tokenSize = stringLength;
     } else if (equalsAscii(key, keyLength, 'direction')) {
       if (isText && equalsAscii(stringAt, stringLength, 'inbound')) direction = DIRECTION_INBOUND;
       else if (isText && equalsAscii(stringAt, stringLength, 'outbound')) direction = DIRECTION_OUTBOUND;
@@ -98,21 +100,19 @@ export function readConfiguration(from: usize, length: u32): bool {
       if (delayed > MAX_DELAYED) return false;
     }
   }
-  if (cluster == 0) return false;
+  if (clusterSize == 0) return false;
   textsHalf = half;
   clusterAt = clusterFrom;
-  clusterLength = cluster;
-  authorityAt = authority == 0 ? clusterFrom : authorityFrom;
-  authorityLength = authority == 0 ? cluster : authority;
+  clusterLength = clusterSize;
+  authorityAt = authoritySize == 0 ? clusterFrom : authorityFrom;
+  authorityLength = authoritySize == 0 ? clusterSize : authoritySize;
   tokenAt = tokenFrom;
-  tokenLength = token;
+  tokenLength = tokenSize;
   leaseMs = <u32>lease;
   maxDelayed = <u32>delayed;
   readDirection = direction;
   return true;
 }
-
-let textsHalf: u32 = 0;
 
 /** Copies the string read last. @returns where to, or 0 when there is no room */
 function keep(store_: usize): usize {

@@ -1,11 +1,12 @@
 import { abortFrom, NOTHING_KEPT, releaseAnswer } from './abort';
 import { reserve } from './arena';
-import { monotonicNs } from './clock';
+import { monotonicNs, NS_PER_MS } from './clock';
 import { actOn, continueRequest } from './host';
 import { countDelay, countDelayEnd, countDelayGone, countOverflow, takePlace } from './metrics';
 
 /**
- * The requests that are held: a binary heap by deadline. Nothing here knows why one is held or what the ruleset says.
+ * The requests that are held: a binary heap by deadline. What becomes of one is in its entry, so that it no longer needs the
+ * ruleset by which it was held.
  *
  * ```
  * +----------------+--------------+--------+--------+
@@ -18,7 +19,6 @@ const SINCE: u32 = 8;
 const STREAM: u32 = 16;
 const ANSWER: u32 = 20;
 
-const NS_PER_MS: u64 = 1_000_000;
 const NEVER: u64 = 0xffffffffffffffff;
 
 let heap_: usize = 0;
@@ -45,13 +45,13 @@ export function limitDelayed(most: u32): void {
 }
 
 /** Takes a place for one more request to be held; if there is none, that is counted. */
-export function mayDelay(): bool {
+export function takePlaceToHold(): bool {
   if (count < limit) return takePlace(limit);
   countOverflow();
   return false;
 }
 
-/** Holds a request for which `mayDelay` took a place. @returns its deadline in ns */
+/** Holds a request for which `takePlaceToHold` took a place. @returns its deadline in ns */
 export function holdRequest(stream: u32, ms: u32, answer: u32): u64 {
   const now = monotonicNs();
   const deadline = now + <u64>ms * NS_PER_MS;

@@ -45,9 +45,8 @@ export function readIdentity(): void {
   workloadLength = kept;
   labelsRead = nodeProperty('metadata\0LABELS');
   readLabels();
-  const complete = nodeRead && namespaceRead && workloadRead && labelsRead;
-  showUnreadable(!complete);
-  if (!complete) {
+  showUnreadable(!identityComplete());
+  if (!identityComplete()) {
     beginText();
     addAscii('hfi: can not read of the node: ');
     addUnreadable();

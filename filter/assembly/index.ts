@@ -1,7 +1,7 @@
 import { reserveAnswers } from './abort';
 import { arenaAllocate, resetArena } from './arena';
 import { resetClock } from './clock';
-import { maxDelayed, readConfiguration, readDirection } from './config';
+import { DIRECTION_UNKNOWN, maxDelayed, readConfiguration, readDirection } from './config';
 import { forgetStream, limitDelayed, releaseInPassing } from './delays';
 import { actOn, LOG_WARN, logText, pluginConfiguration, registerQueue, resultAt, resultLength } from './host';
 import { readIdentity } from './identity';
@@ -43,7 +43,7 @@ export function proxy_on_configure(root: u32, size: u32): u32 {
   seedRandom();
   defineMetrics();
   nameVm();
-  reserveSlots(16);
+  reserveSlots(1);
   reserveAnswers();
   const read = pluginConfiguration(size) && readConfiguration(resultAt, resultLength);
   showConfigInvalid(!read);
@@ -75,7 +75,7 @@ export function proxy_on_context_create(context: u32, parent: u32): void {
 export function proxy_on_request_headers(stream: u32, count: u32, endOfStream: u32): u32 {
   enter();
   if (releaseInPassing()) actOn(stream);
-  return decideRequest(stream, stream == lastStream ? directionOf(lastRoot) : 0);
+  return decideRequest(stream, stream == lastStream ? directionOf(lastRoot) : DIRECTION_UNKNOWN);
 }
 
 export function proxy_on_tick(root: u32): void {

@@ -1,4 +1,4 @@
-import { presentNs } from './clock';
+import { NS_PER_MS, presentNs } from './clock';
 import { nextDeadline, releaseDue } from './delays';
 import { leads, resign } from './election';
 import { leaderQueue, leaseUntil, loadedVersion, noVersion, refresh } from './exchange';
@@ -14,7 +14,6 @@ import { ownQueue, showLife } from './vms';
  * What a VM does beside the requests, all from one timer that always waits for the next thing due: a held request, a sign of
  * life, a poll.
  */
-const NS_PER_MS: u64 = 1_000_000;
 const CHORES_NS: u64 = 1_000 * NS_PER_MS;
 /** In a VM's first second the VMs find one another, so it looks more often. */
 const EARLY_CHORES_NS: u64 = 20 * NS_PER_MS;

@@ -1,5 +1,5 @@
 import { arenaAllocate, arenaEnsure } from './arena';
-import { presentNs } from './clock';
+import { NS_PER_MS, presentNs } from './clock';
 import { authorityAt, authorityLength, clusterAt, clusterLength, leaseMs, tokenAt, tokenLength } from './config';
 import { leaseUntil, loadedVersion, noVersion, publishRuleset, publishState, sameVersion, takeReceived, VERSION_BYTES } from './exchange';
 import { callResponseBody, callResponseHeader, httpCall, LOG_INFO, LOG_WARN, logText, resultAt, resultLength } from './host';
@@ -45,7 +45,10 @@ import { alive, current, ownQueue, survey, wakeOthers } from './vms';
 const FILTER_VERSION: string = '0.1.0';
 
 const NO_CALL: u32 = 0xffffffff;
-const NS_PER_MS: u64 = 1_000_000;
+/** Failures that are no HTTP status. */
+const NO_FAILURE: u32 = 0;
+const NO_ANSWER: u32 = 1;
+const NO_TIME: u32 = 2;
 const FIRST_BACKOFF_MS: u64 = 100;
 const MOST_BACKOFF_MS: u64 = 5000;
 /** How long a ruleset may be unconfirmed by a worker before the poll goes on without its acknowledgement. */
@@ -63,8 +66,8 @@ let refusals: u64 = 0;
 /** The control plane's time in the answer under way. */
 let anchorTime: f64 = 0;
 let lastRefusal: u32 = 0;
-/** What failed last, so that each kind is logged once: an HTTP status, 1 for no answer, 0 for no failure. */
-let lastFailure: u32 = 0;
+/** What failed last, so that each kind is logged once: an HTTP status or one of the above. */
+let lastFailure: u32 = NO_FAILURE;
 /** The version that every VM runs. */
 const acknowledged: usize = memory.data(16, 8);
 const received: usize = memory.data(16, 8);
@@ -80,7 +83,7 @@ export function pollWhenDue(): void {
   // The host owes an answer or a failure for every call; should it ever forget one, polling must not end with that.
   if (call != NO_CALL && now >= overdue) {
     call = NO_CALL;
-    failed(1);
+    failed(NO_ANSWER);
   }
   if (call == NO_CALL && now >= nextPoll) poll();
 }
@@ -140,7 +143,7 @@ function poll(): void {
   const timeoutMs = waitSeconds() * 1000 + ANSWER_TIMEOUT_MS;
   overdue = presentNs() + <u64>(timeoutMs + ANSWER_TIMEOUT_MS) * NS_PER_MS;
   call = finishPairs() ? httpCall(clusterAt, clusterLength, pairsAt, pairsLength, timeoutMs) : NO_CALL;
-  if (call == NO_CALL) failed(1);
+  if (call == NO_CALL) failed(NO_ANSWER);
 }
 
 function pairNumber(name: string, before: string, value: u64): void {
@@ -155,17 +158,17 @@ export function answered(token: u32, bodySize: u32): bool {
   if (token != call) return false;
   call = NO_CALL;
   if (!callResponseHeader(':status')) {
-    failed(1);
+    failed(NO_ANSWER);
     return true;
   }
   const status = <u32>readNumber(resultAt, resultLength);
   if (status != 200 && status != 304) {
-    failed(status == 0 ? 1 : status);
+    failed(status == 0 ? NO_ANSWER : status);
     return true;
   }
   // An answer without the time can't renew the lease: ends would be judged by a wrong clock.
   if (!callResponseHeader(HEADER_TIME)) {
-    failed(status);
+    failed(NO_TIME);
     return true;
   }
   const time = <f64>readNumber(resultAt, resultLength);
@@ -178,8 +181,8 @@ export function answered(token: u32, bodySize: u32): bool {
 
 /** Every answer renews the lease, also one whose ruleset is refused: the control plane is there, and sees the refusal. */
 function renewLease(time: f64): void {
-  if (lastFailure != 0) {
-    lastFailure = 0;
+  if (lastFailure != NO_FAILURE) {
+    lastFailure = NO_FAILURE;
     beginText();
     addAscii('hfi: connected to the control plane again');
     logText(LOG_INFO);
@@ -228,18 +231,20 @@ function refuse(reason: u32): void {
   backOff();
 }
 
-function failed(status: u32): void {
+/** @param reason an HTTP status or one of the failures that are none */
+function failed(reason: u32): void {
   failures++;
   countPollFailure();
   showConnected(false);
-  if (status != lastFailure) {
-    lastFailure = status;
+  if (reason != lastFailure) {
+    lastFailure = reason;
     beginText();
     addAscii('hfi: the control plane ');
-    if (status == 1) addAscii('does not answer');
+    if (reason == NO_ANSWER) addAscii('does not answer');
+    else if (reason == NO_TIME) addAscii('answered without x-hfi-time');
     else {
       addAscii('answered with status ');
-      addNumber(status);
+      addNumber(reason);
     }
     addAscii('; faults in force end with the lease');
     logText(LOG_WARN);

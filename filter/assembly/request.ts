@@ -1,6 +1,6 @@
 import { abortNow, aborts, keepAnswer, NOTHING_KEPT } from './abort';
 import { DIRECTION_INBOUND, DIRECTION_OUTBOUND, DIRECTION_UNKNOWN } from './config';
-import { holdRequest, mayDelay } from './delays';
+import { holdRequest, takePlaceToHold } from './delays';
 import { leaseHolds } from './exchange';
 import { property, requestHeaders, resultAt, resultLength } from './host';
 import { block, inboundRules, inboundTable, inboundThreshold, outboundRules, outboundTable, outboundThreshold } from './in-force';
@@ -64,7 +64,7 @@ function inject(stream: u32, rule: usize): u32 {
     abortNow(rule);
     return STOP;
   }
-  if (!mayDelay()) return CONTINUE;
+  if (!takePlaceToHold()) return CONTINUE;
   let answer = NOTHING_KEPT;
   if (aborts(rule)) {
     answer = keepAnswer(rule);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { HEADER_LAYOUT, LAYOUT_VERSION } from '../../filter/assembly/layout.ts';
 import { compileRuleset } from '../../services/control-plane/ruleset/compile.ts';
 import { Process, type Vm } from '../support/wasm-host.ts';
 import { CONFIGURATION, Envoy, made } from './envoy.ts';
@@ -31,7 +32,7 @@ describe('filter: polls', () => {
         'x-hfi-workload': 'frontend-v1',
         'x-hfi-labels': 'app=frontend,version=v1',
         'x-hfi-filter': '0.1.0',
-        'x-hfi-layout': '1',
+        'x-hfi-layout': String(LAYOUT_VERSION),
         'x-hfi-lease-ms': '60000',
         'x-hfi-vms': '1',
         'x-hfi-poll-failures': '0',
@@ -181,6 +182,8 @@ describe('filter: lease', () => {
       );
     }
     assert.equal(envoy.request().action, PASSED);
+    assert.equal(envoy.process.logs.filter((line) => line.includes('answered without x-hfi-time')).length, 1);
+    assert.equal(envoy.process.logs.filter((line) => line.includes('answered with status 500')).length, 2);
   });
 });
 
@@ -194,7 +197,7 @@ describe('filter: refused rulesets', () => {
   for (const [what, bytes, reason] of [
     ['cut short', good.subarray(0, good.length - 5), 'received incompletely'],
     ['damaged', changed(good.length - 1, 0xaa), 'checksum differs'],
-    ['of a newer layout', changed(4, 2), 'layout version not known to this filter'],
+    ['of a newer layout', changed(HEADER_LAYOUT, LAYOUT_VERSION + 1), 'layout version not known to this filter'],
     ['something else', new TextEncoder().encode('<html>not a ruleset at all, but long enough</html>'), 'not a ruleset'],
     ['empty', new Uint8Array(), 'received incompletely'],
     ['too large', new Uint8Array(4 * 1024 * 1024 + 1), 'too large'],

@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePorts } from '../../cli/sandbox/ports.ts';
+import { LAYOUT_VERSION } from '../../filter/assembly/layout.ts';
 import type { PolicyInput } from '../../services/policy/schema.ts';
 import { type Processes, until } from './processes.ts';
 
@@ -125,7 +126,7 @@ export class Replica {
         'x-hfi-namespace': proxy.namespace ?? 'demo',
         'x-hfi-workload': 'frontend-v1',
         'x-hfi-labels': proxy.labels ?? 'app=frontend',
-        'x-hfi-layout': '1',
+        'x-hfi-layout': String(LAYOUT_VERSION),
         'x-hfi-lease-ms': '60000',
         prefer: `wait=${proxy.wait ?? 0}`,
         ...(proxy.has === undefined ? {} : { 'if-none-match': proxy.has, 'x-hfi-acknowledged': proxy.has.replaceAll('"', '') }),
