@@ -10,7 +10,7 @@ import type { Config } from './config.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { addGauges, makeMetrics } from './metrics.ts';
 import { Peers } from './replicas/peers.ts';
-import type { Runtime } from './runtime.ts';
+import { pause, type Runtime } from './runtime.ts';
 import { makeClient } from './store/client.ts';
 import { EtcdStore } from './store/etcd.ts';
 import { Follower } from './store/follower.ts';
@@ -22,6 +22,8 @@ export const VERSION = '0.1.0';
 /** How long an ended policy stays readable before its lease sweeps it, in seconds. */
 const KEEP_ENDED_SECONDS = 60;
 const REGISTER_AGAIN_MS = 1000;
+/** Between tries to audit the end of a policy. The key keeps its place so long that one succeeds once etcd is back. */
+const NOTE_END_AGAIN_MS = 1000;
 
 export interface Surroundings {
   readonly config: Config;
@@ -76,10 +78,13 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
       address: config.replica,
       time: policyEnd(stored.policy, stored.appliedAt),
     };
-    try {
-      await store.noteEnd(stored, origin);
-    } catch (error) {
-      log.warn({ err: error, policy: stored.policy.metadata.name }, 'the end of a policy could not be audited');
+    for (let tries = 1; serving; tries++) {
+      try {
+        return await store.noteEnd(stored, origin);
+      } catch (error) {
+        if (tries === 1) log.warn({ err: error, policy: stored.policy.metadata.name }, 'the end of a policy is not audited yet');
+        await pause(runtime, NOTE_END_AGAIN_MS);
+      }
     }
   };
 

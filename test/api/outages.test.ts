@@ -69,6 +69,20 @@ describe('API: outages of etcd', function () {
     for (const { metadata } of items) await near.ask('DELETE', `/v1/policies/${metadata.name}`);
   });
 
+  it('audits the end of a policy that came while etcd was down', async () => {
+    const applied = await near.put('ends-unseen', { rules: [{ fault: { abort: { httpStatus: 503 }, duration_seconds: 1 } }] });
+    assert.equal(applied.status, 201);
+    await etcd.kill();
+    await sleep(1500);
+    await etcd.start();
+    const ends = async () => {
+      const reply = await near.ask('GET', '/v1/audit?limit=100');
+      const items = (reply.body.items ?? []) as { action: string; policy: string }[];
+      return items.filter(({ action, policy }) => action === 'end' && policy === 'ends-unseen').length;
+    };
+    await until(async () => (await ends()) === 1, 'the end is audited', 8000);
+  });
+
   it('is current within 2 s of etcd being back', async () => {
     const before = await etag();
     await etcd.kill();

@@ -89,6 +89,7 @@ describe('API: polls, two replicas', () => {
     const revision = (applied.headers.get('etag') ?? '').replaceAll('"', '');
     const rollout = one.ask('GET', `/v1/rollout?revision=${revision}&policy=acked`, { headers: { prefer: 'wait=5' } });
     const fresh = (await held).headers.get('etag') ?? '';
+    assert.equal(await Promise.race([rollout, sleep(400)]), undefined, 'answered before the proxy of the other replica acknowledged');
     void two.poll({ name: 'acker', has: fresh, wait: 3 });
     void one.poll({ name: 'f', has: fresh, wait: 3 });
     void two.poll({ name: 'f', has: fresh, wait: 3 });
@@ -100,6 +101,18 @@ describe('API: polls, two replicas', () => {
     assert.equal(state.proxies.find(({ name }) => name === 'acker')?.acknowledged, true, reply.text);
     assert.deepEqual(state.incomplete, []);
     await one.ask('DELETE', '/v1/policies/acked');
+  });
+
+  it('knows no rollout of a policy that is gone, nor of one that never was', async () => {
+    const applied = await one.put('brief', forFrontend);
+    const deleted = await one.ask('DELETE', '/v1/policies/brief');
+    const revision = Number((applied.headers.get('etag') ?? '').replaceAll('"', '')) + 1;
+    for (const name of ['brief', 'never']) {
+      for (const replica of [one, two]) {
+        const reply = await replica.ask('GET', `/v1/rollout?revision=${revision}&policy=${name}`, { headers: { prefer: 'wait=2' } });
+        assert.deepEqual([reply.status, reply.body.code], [404, 'not-found'], deleted.text);
+      }
+    }
   });
 
   it('gives a proxy of unreadable identity nothing, and shows it', async () => {

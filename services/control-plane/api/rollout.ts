@@ -4,7 +4,7 @@ import { pause } from '../runtime.ts';
 import { readers } from './auth.ts';
 import type { Env } from './env.ts';
 import type { Parts } from './parts.ts';
-import { refusals } from './problem.ts';
+import { Problem, refusals } from './problem.ts';
 import { scopeParam } from './proxies.ts';
 import { preferredWaitMs, refuseBadQuery } from './query.ts';
 
@@ -52,7 +52,7 @@ export function rolloutRoutes(parts: Parts) {
     },
     responses: {
       200: { description: 'How far it is.', content: { 'application/json': { schema: rolloutResource } } },
-      ...refusals('invalid', 'unauthenticated', 'forbidden'),
+      ...refusals('invalid', 'unauthenticated', 'forbidden', 'not-found'),
     },
   });
 
@@ -68,6 +68,15 @@ export function rolloutRoutes(parts: Parts) {
     const signal = AbortSignal.any([c.req.raw.signal, parts.fleet.ending]);
     const { clock } = parts.runtime;
     const deadline = clock.elapsed() + preferredWaitMs(c);
+    // Nothing selected would look like a change that has arrived.
+    const refuseUnknown = (): void => {
+      if (policy === undefined || parts.copy.revision < revision || parts.copy.policies.has(policy)) return;
+      throw new Problem(
+        'not-found',
+        `There is no policy ${JSON.stringify(policy)} any more; ask without its name whether its end has arrived.`,
+      );
+    };
+    if (scope !== 'local') refuseUnknown();
     const local = rollout(view, revision, policy, preferredWaitMs(c), signal);
     if (scope === 'local') return c.json({ ...(await local), proxies: [...(await local).proxies], incomplete: [] }, 200);
     const path = `/v1/rollout?scope=local&revision=${revision}${policy === undefined ? '' : `&policy=${encodeURIComponent(policy)}`}`;
@@ -77,6 +86,7 @@ export function rolloutRoutes(parts: Parts) {
       const asking = parts.peers.ask(path, rolloutResource, authorization, left, signal);
       const [own, others] = await Promise.all([local, asking]);
       const result = together(own, others.answers, others.incomplete);
+      refuseUnknown();
       if (result.done || signal.aborted || clock.elapsed() + ASK_AGAIN_MS >= deadline || !parts.serving()) return c.json(result, 200);
       await pause(parts.runtime, ASK_AGAIN_MS);
     }
