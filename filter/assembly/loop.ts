@@ -5,7 +5,7 @@ import { leaderQueue, leaseUntil, loadedVersion, noVersion, refresh } from './ex
 import { actOn, dequeue, LOG_WARN, logText, setTick, wakeQueue } from './host';
 import { inboundRules, outboundRules } from './in-force';
 import { showConnected, showLease, showRules } from './metrics';
-import { confirm, forgetPoll, leaseLeft, nextPoll, pollWhenDue } from './poll';
+import { confirm, forgetPoll, leaseLeft, pollDue, pollWhenDue } from './poll';
 import { primaryRoot } from './roots';
 import { addAscii, beginText } from './text';
 import { ownQueue, showLife } from './vms';
@@ -52,7 +52,7 @@ export function tick(root: u32): void {
     chores();
     choresDone++;
     nextChores = now + (choresDone < EARLY_TIMES ? EARLY_CHORES_NS : CHORES_NS);
-  } else if (leading && now >= nextPoll && leads()) {
+  } else if (leading && now >= pollDue() && leads()) {
     pollWhenDue();
   }
   rearm();
@@ -117,7 +117,7 @@ export function holdUntil(deadline: u64, stream: u32): void {
 
 function rearm(): void {
   let due = min<u64>(nextChores, nextDeadline());
-  if (leading) due = min<u64>(due, nextPoll == 0 ? due : max<u64>(nextPoll, presentNs()));
+  if (leading) due = min<u64>(due, pollDue());
   arm(due);
 }
 

@@ -58,8 +58,8 @@ const ANSWER_TIMEOUT_MS: u32 = 5000;
 let call: u32 = NO_CALL;
 /** When the call under way should long have been answered, or timed out, in ns. */
 let overdue: u64 = 0;
-/** When the next poll is due, in ns. */
-export let nextPoll: u64 = 0;
+/** When the next poll is due, in ns; without meaning while one is under way. */
+let nextPoll: u64 = 0;
 let backoffMs: u64 = 0;
 let failures: u64 = 0;
 let refusals: u64 = 0;
@@ -75,6 +75,11 @@ const received: usize = memory.data(16, 8);
 /** How long the control plane may hold a poll, in s: so short that two fit into the lease. */
 function waitSeconds(): u32 {
   return max<u32>(1, min<u32>(25, leaseMs / 3000));
+}
+
+/** When polling needs the timer again, in ns: for the next poll, or because the one under way should long have been answered. */
+export function pollDue(): u64 {
+  return call == NO_CALL ? nextPoll : overdue;
 }
 
 /** Polls when it is time and none is under way. Call only after `leads()` said yes in the same callback. */

@@ -273,6 +273,19 @@ describe('filter: what a request costs', () => {
     });
   });
 
+  it('wakes once a second while nothing happens, also the VM whose poll is under way', () => {
+    const envoy = new Envoy(3);
+    envoy.serve([]);
+    envoy.poll();
+    envoy.process.advance(2000);
+    for (const vm of envoy.roots.keys()) vm.resetCounts();
+    envoy.process.advance(10_000);
+    for (const vm of envoy.roots.keys()) {
+      const ticks = vm.counts.get('proxy_set_tick_period_milliseconds') ?? 0;
+      assert.ok(ticks >= 9 && ticks <= 11, `${ticks} ticks in 10 s`);
+    }
+  });
+
   it('stays under 1 MiB of memory with 1,000 rules, replaced many times', () => {
     const envoy = new Envoy();
     const rules = Array.from({ length: 1000 }, (_, i) => ({
