@@ -12,7 +12,7 @@ import { median } from './statistics.ts';
 
 const REQUESTS = 5000;
 const CONNECTIONS = 8;
-const VARIANTS = ['none', 'empty', 'no rule', '10 rules', '1000 rules', 'native', 'lua'] as const;
+const VARIANTS = ['none', 'empty', 'one header read', 'no rule', '10 rules', '1000 rules', 'native', 'lua'] as const;
 type Variant = (typeof VARIANTS)[number];
 
 interface Runner {
@@ -36,6 +36,7 @@ export async function cpuRows({ short, say }: Settings): Promise<Row[]> {
     const filters: Record<Variant, object[]> = {
       none: [],
       empty: [wasmFilter(modules.empty)],
+      'one header read': [wasmFilter(modules.reading)],
       'no rule': [hfiFilter(modules.hfi, 'bench')],
       '10 rules': [hfiFilter(modules.hfi, 'bench')],
       '1000 rules': [hfiFilter(modules.hfi, 'bench')],
@@ -45,7 +46,7 @@ export async function cpuRows({ short, say }: Settings): Promise<Row[]> {
     const runners: Runner[] = [];
     for (const variant of VARIANTS) {
       const proxy = await startProxy(processes, {
-        name: variant.replace(' ', '-'),
+        name: variant.replaceAll(' ', '-'),
         filters: filters[variant],
         controlPlanePort: server.port,
         core: 0,
@@ -94,6 +95,13 @@ function judge(measured: ReadonlyMap<Variant, number[]>): Row[] {
     });
   };
   rows.push(over('no rule', 0.5), over('10 rules', 2.5));
+  const beyond = difference(of('10 rules'), of('one header read'));
+  rows.push(
+    row('cpu: 10 rules, over a filter that only reads the headers', 'µs/request', beyond.value, beyond.interval, {
+      peer: 'one header read',
+      peerValue: median(of('one header read')),
+    }),
+  );
   // What 10 and 1,000 rules cost is what they add to the proxy without a filter.
   const ten = difference(of('10 rules'), none).value;
   const thousand = difference(of('1000 rules'), none);
