@@ -1,4 +1,6 @@
-import { HfiCommand } from '../base.ts';
+import { durationMs, HfiCommand } from '../base.ts';
+import { EXIT } from '../exit-codes.ts';
+import { Failure } from '../failure.ts';
 import { SandboxFailure } from './failure.ts';
 import { sandboxFolder } from './project.ts';
 import { readState, type SandboxState } from './state.ts';
@@ -18,11 +20,12 @@ export abstract class SandboxCommand extends HfiCommand {
   }
 }
 
-/** A flag's duration, such as `60s`, `1500ms` or `2m`, in milliseconds. Throws SandboxFailure. */
-export function durationFlag(flag: string, text: string): number {
-  const [, number, unit] = /^(\d+(?:\.\d+)?)(ms|s|m)$/.exec(text) ?? [];
-  const milliseconds = { ms: 1, s: 1000, m: 60_000 }[unit ?? ''];
-  if (number === undefined || milliseconds === undefined)
-    throw new SandboxFailure(`${flag} ${text} is no duration: give one such as 60s, 1500ms or 2m.`);
-  return Math.round(Number(number) * milliseconds);
+/** The bounds of the filter's `leaseMs`. */
+const LEASE_MS = { least: 1000, most: 3_600_000 };
+
+/** What `--lease` says, in milliseconds. Throws Failure. */
+export function leaseFlag(text: string): number {
+  const ms = Math.round(durationMs('lease', text));
+  if (ms < LEASE_MS.least || ms > LEASE_MS.most) throw new Failure(`--lease is "${text}"; it must be from 1s to 60m.`, EXIT.usage);
+  return ms;
 }

@@ -1,5 +1,5 @@
 import { Flags } from '@oclif/core';
-import { durationFlag, SandboxCommand } from '../../sandbox/command.ts';
+import { leaseFlag, SandboxCommand } from '../../sandbox/command.ts';
 import { SandboxFailure } from '../../sandbox/failure.ts';
 import { freePorts } from '../../sandbox/ports.ts';
 import { sandboxFolder } from '../../sandbox/project.ts';
@@ -37,7 +37,7 @@ export default class Run extends SandboxCommand {
     if (host === undefined || Number(port) < 1 || Number(port) > 65535) {
       throw new SandboxFailure(`--upstream ${flags.upstream} is no address: give a host and a port, such as localhost:3000.`);
     }
-    const leaseMs = durationFlag('--lease', flags.lease);
+    const leaseMs = leaseFlag(flags.lease);
     const progress = (line: string) => this.logToStderr(line);
     const died = ({ name, ended }: { name: string; ended?: string }) => this.logToStderr(`${name} ended (${ended}) and stays down.`);
 

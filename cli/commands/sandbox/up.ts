@@ -1,5 +1,5 @@
 import { Flags } from '@oclif/core';
-import { durationFlag, SandboxCommand } from '../../sandbox/command.ts';
+import { leaseFlag, SandboxCommand } from '../../sandbox/command.ts';
 import { upDetached } from '../../sandbox/detach.ts';
 import { sandboxFolder } from '../../sandbox/project.ts';
 import { Sandbox } from '../../sandbox/sandbox.ts';
@@ -24,7 +24,7 @@ export default class Up extends SandboxCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Up);
-    const leaseMs = durationFlag('--lease', flags.lease);
+    const leaseMs = leaseFlag(flags.lease);
     if (flags.detach) {
       const state = await upDetached(
         sandboxFolder(),

@@ -35,7 +35,7 @@ export function makeApp(parts: Parts) {
     });
 
   app.use(observe(parts));
-  app.onError((error, c) => answerProblem(c, asProblem(error, parts)));
+  app.onError((error, c) => answerProblem(c, asProblem(error, c.req.method, parts)));
   app.notFound((c) => answerProblem(c, new Problem('not-found', `There is nothing at ${c.req.method} ${c.req.path}.`)));
 
   const routed = app
@@ -54,10 +54,11 @@ export function makeApp(parts: Parts) {
 /** Seconds after which a client may try again when etcd didn't answer. */
 const RETRY_AFTER_SECONDS = 1;
 
-function asProblem(error: unknown, parts: Parts): Problem {
+function asProblem(error: unknown, method: string, parts: Parts): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof StoreUnavailable) {
-    return new Problem('store-unavailable', `${error.message}; a change may or may not have been done.`, {
+    const change = method === 'GET' || method === 'HEAD' ? '' : '; the change may or may not have been done';
+    return new Problem('store-unavailable', `${error.message}${change}.`, {
       retryAfter: RETRY_AFTER_SECONDS,
       cause: error,
     });
