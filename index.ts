@@ -1,34 +1,42 @@
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
 import * as pulumi from '@pulumi/pulumi';
-import { readStackConfig } from './components/config.ts';
+import { buildBundle } from './build/bundle.ts';
+import { buildFilter } from './build/filter.ts';
+import { checkCluster } from './components/check-cluster.ts';
+import { meshNamespaces, readStackConfig } from './components/config.ts';
+import { Hfi } from './components/stack.ts';
 import manifest from './package.json' with { type: 'json' };
 
-/*
- * The stack. So far it reads and checks its configuration and says what is built; it creates nothing. The components that run
- * HFI in a cluster are not there yet: until they are, the sandbox (`npm start`) is where HFI runs.
- */
+const settings = pulumi.runtime.allConfig();
+const config = readStackConfig(settings, pulumi.getProject());
+await checkCluster(config, settings);
+const [filter, bundle] = await Promise.all([buildFilter(), buildBundle()]);
 
-const PLUGIN = new URL('dist/filter/plugin.wasm', import.meta.url);
-const config = readStackConfig(pulumi.runtime.allConfig(), pulumi.getProject());
-
-void pulumi.log.warn(
-  'This program creates nothing yet: the components that run HFI in a cluster are not there. Use the sandbox: npm start.',
-);
+const hfi = new Hfi('hfi', { config, built: { plugin: filter.path, bundle } });
 
 /** HFI's version. */
 export const version: string = manifest.version;
 
-/** The Kubernetes namespace that HFI's own parts will be in. */
-export const systemNamespace: string = config.systemNamespace;
-
-/** The filter's settings that the mesh would be given, without token and address. */
-export const filterConfig: { leaseMs: number; maxDelayedRequests: number } = {
-  leaseMs: config.leaseMs,
-  maxDelayedRequests: config.maxDelayedRequests,
+/** The namespaces: HFI's own, and those whose sidecars have the filter. */
+export const namespaces: { readonly system: string; readonly mesh: string[]; readonly demo: string | null } = {
+  system: config.systemNamespace,
+  mesh: meshNamespaces(config),
+  demo: config.demo.enabled ? config.demo.namespace : null,
 };
 
-/** SHA-256 of the built filter, in hex; missing until `npm run build` has made it. */
-export const wasmSha256: string | undefined = existsSync(PLUGIN)
-  ? createHash('sha256').update(readFileSync(PLUGIN)).digest('hex')
-  : undefined;
+/** The control plane's address inside the cluster; `hfi` reaches it through the Kubernetes API. */
+export const controlPlaneEndpoint: pulumi.Output<string> = hfi.controlPlane.endpoint;
+
+/** The administrator's token; `pulumi stack output apiToken --show-secrets` shows it. */
+export const apiToken: pulumi.Output<string> = pulumi.secret(hfi.credentials.tokens.apply(({ admin }) => admin.current));
+
+/** Tokens for those who may only change policies, and those who may only look. */
+export const tokens: pulumi.Output<{ editor: string; viewer: string }> = pulumi.secret(
+  hfi.credentials.tokens.apply(({ editor, viewer }) => ({ editor: editor.current, viewer: viewer.current })),
+);
+
+/** Where the sidecars fetch the filter, and its SHA-256. */
+export const wasmUrl: pulumi.Output<string> = hfi.wasmServer.url;
+export const wasmSha256: string = hfi.wasmServer.sha256;
+
+/** Where the control plane's state is. */
+export const etcdEndpoints: pulumi.Output<string[]> = hfi.etcdEndpoints;

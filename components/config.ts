@@ -1,82 +1,174 @@
 import { RunError } from '@pulumi/pulumi';
+import { z } from 'zod';
 import { parseDuration } from '../services/policy/duration.ts';
-import { nearest } from '../services/policy/nearest.ts';
+import { fieldErrors } from '../services/policy/problems.ts';
+import { images } from './images.ts';
 
-/** What `pulumi config` may say for this project, checked. */
-export interface StackConfig {
-  /** `hfi:systemNamespace`: the Kubernetes namespace of HFI's own parts; a DNS label. */
-  readonly systemNamespace: string;
-  /** `hfi:lease`, in milliseconds: how long a proxy goes on faulting without hearing from the control plane. */
-  readonly leaseMs: number;
-  /** `hfi:maxDelayedRequests`: how many requests one proxy holds in delays at a time. */
-  readonly maxDelayedRequests: number;
-}
+/**
+ * What `pulumi config` may say for this project: one object a key, each field with its default and its limits. The reference
+ * (`docs/reference/stack.md`) is made from the `.describe()` texts.
+ */
 
-interface Setting<Value> {
-  readonly fallback: Value;
-  readonly allowed: string;
-  /** @returns `undefined` when the text is not allowed */
-  read(text: string): Value | undefined;
-}
+const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const QUANTITY = /^[1-9][0-9]*(\.[0-9]+)?(Ki|Mi|Gi|Ti)$/;
 
-const within = (value: number | undefined, low: number, high: number): number | undefined =>
-  value !== undefined && value >= low && value <= high ? value : undefined;
+const namespaceName = z
+  .string()
+  .regex(DNS_LABEL, 'must be a DNS label: at most 63 lower-case letters, digits and `-`, beginning and ending with a letter or digit');
 
-const systemNamespace: Setting<string> = {
-  fallback: 'boifi',
-  allowed: 'a DNS label: at most 63 lower-case letters, digits and `-`, beginning and ending with a letter or digit',
-  read: (text) => (/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text) ? text : undefined),
-};
+const quantity = z.string().regex(QUANTITY, 'must be an amount of bytes such as 512Mi or 2Gi');
 
-const lease: Setting<number> = {
-  fallback: 60_000,
-  allowed: 'a duration from 5s to 1h, such as 30s or 2m',
-  read: (text) => within(parseDuration(text), 5000, 3_600_000),
-};
+const duration = (least: string, most: string) =>
+  z
+    .string()
+    .refine((text) => {
+      const ms = parseDuration(text);
+      return ms !== undefined && ms >= (parseDuration(least) ?? 0) && ms <= (parseDuration(most) ?? 0);
+    }, `must be a duration from ${least} to ${most}, such as ${least}`)
+    .transform((text) => parseDuration(text) ?? 0);
 
-const maxDelayedRequests: Setting<number> = {
-  fallback: 1000,
-  allowed: 'a whole number from 1 to 100000',
-  read: (text) => (/^[0-9]+$/.test(text) ? within(Number(text), 1, 100_000) : undefined),
-};
+const etcd = z.strictObject({
+  members: z
+    .union([z.literal(1), z.literal(3)])
+    .default(1)
+    .describe('Members of the etcd cluster: 1, or 3 to go on when one is lost.'),
+  storage: quantity.default('2Gi').describe('The persistent volume of each member.'),
+  storageClass: z.string().min(1).optional().describe("The volumes' StorageClass; the cluster's default when missing."),
+  external: z
+    .strictObject({
+      endpoints: z
+        .array(z.url({ protocol: /^https?$/ }))
+        .min(1)
+        .describe('URLs of its members.'),
+      secret: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('A Secret in the system namespace with `ca.crt`, and `tls.crt` and `tls.key` or `username` and `password`.'),
+      login: z.enum(['certificate', 'password']).default('certificate').describe('Which of the two the Secret has.'),
+    })
+    .optional()
+    .describe('An etcd that is there already. Then none is made.'),
+});
 
-const SETTINGS = { systemNamespace, lease, maxDelayedRequests };
+const controlPlane = z.strictObject({
+  replicas: z.int().min(1).max(9).default(2).describe('Replicas; any of them answers anything.'),
+  image: z.string().min(1).optional().describe('A prebuilt image (see `Dockerfile`) in place of the stock Node image and the bundle.'),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('What is logged.'),
+});
+
+const mesh = z.strictObject({
+  namespaces: z
+    .array(namespaceName)
+    .default([])
+    .describe("Namespaces whose sidecars get the filter, besides the demo's. The system namespace is never one of them."),
+  maxDelayedRequests: z.int().min(0).max(100_000).default(1000).describe('How many requests one proxy holds in delays at a time.'),
+  lease: duration('5s', '1h').prefault('60s').describe('How long a proxy goes on faulting without hearing from the control plane.'),
+  metricsFilter: z
+    .boolean()
+    .default(false)
+    .describe("Adds the EnvoyFilter that shows the filter's metrics, which only a mesh with its own `proxyStatsMatcher` needs."),
+});
+
+const demo = z.strictObject({
+  enabled: z.boolean().default(true).describe('Whether the demo (frontend and backend) is installed.'),
+  namespace: namespaceName.default('demo').describe('Its namespace.'),
+});
+
+const monitoring = z.strictObject({
+  enabled: z.boolean().default(false).describe('PodMonitors, alert rules and a Grafana dashboard; needs the Prometheus operator.'),
+  namespace: namespaceName.default('monitoring').describe('Where Prometheus runs: it may read the metrics.'),
+});
+
+const imageTable = z.strictObject({
+  mirror: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('A registry, and perhaps a path, that stands in front of every image: `registry.example/mirror`.'),
+  node: z.string().min(1).default(images.node).describe('Runs the control plane and the demo.'),
+  nginx: z.string().min(1).default(images.nginx).describe('Serves the filter.'),
+  etcd: z.string().min(1).default(images.etcd).describe('etcd, 3.6 or newer, with etcdctl.'),
+  pullSecret: z.string().min(1).optional().describe('Name of an image pull secret in the namespaces.'),
+});
+
+export const stackSchema = z.strictObject({
+  systemNamespace: namespaceName.default('boifi').describe("The namespace of HFI's own parts; it must not be there yet."),
+  rotation: z
+    .string()
+    .max(64)
+    .default('1')
+    .describe('Any other text makes new tokens and certificates. The tokens of the last time stay good until the next.'),
+  readyWithin: duration('10s', '1h').prefault('10m').describe('How long a part may take to become ready.'),
+  etcd: etcd.prefault({}).describe("Where the control plane's state lives."),
+  controlPlane: controlPlane.prefault({}).describe('The control plane.'),
+  mesh: mesh.prefault({}).describe('What the mesh gets.'),
+  demo: demo.prefault({}).describe('A demo app to break.'),
+  monitoring: monitoring.prefault({}).describe('What watches HFI itself.'),
+  images: imageTable.prefault({}).describe('Every image there is, by exact tag; a digest may follow (`name:tag@sha256:…`).'),
+});
+
+/** The configuration, checked and with its defaults. Durations are in milliseconds. */
+export type StackConfig = z.output<typeof stackSchema>;
+
+/** Keys of an earlier version, with where what they said belongs now. */
+const MOVED: Readonly<Record<string, string>> = { lease: 'mesh.lease', maxDelayedRequests: 'mesh.maxDelayedRequests' };
 
 /**
  * Reads and checks the stack's configuration.
  *
- * @param all every setting of the stack, as `pulumi.runtime.allConfig()` gives them; those of other namespaces are left alone
+ * @param all every setting of the stack, as `pulumi.runtime.allConfig()` gives them; those of other projects are left alone
  * @param project the project's name, which is the namespace of its settings
  * @throws RunError that names every wrong key, what it may be, and the nearest one for a key that doesn't exist
  */
 export function readStackConfig(all: Readonly<Record<string, string>>, project: string): StackConfig {
-  const faults = unknownKeys(all, project);
-  const take = <Value>(name: keyof typeof SETTINGS, setting: Setting<Value>): Value => {
-    const text = all[`${project}:${name}`];
-    if (text === undefined) return setting.fallback;
-    const value = setting.read(text);
-    if (value === undefined) faults.push(`${project}:${name} is ${JSON.stringify(text)}, but must be ${setting.allowed}.`);
-    return value ?? setting.fallback;
-  };
-  const config: StackConfig = {
-    systemNamespace: take('systemNamespace', systemNamespace),
-    leaseMs: take('lease', lease),
-    maxDelayedRequests: take('maxDelayedRequests', maxDelayedRequests),
-  };
-  if (faults.length > 0)
-    throw new RunError(`The stack's configuration can't be used:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
-  return config;
+  const prefix = `${project}:`;
+  const given = Object.fromEntries(
+    Object.entries(all)
+      .filter(([key]) => key.startsWith(prefix))
+      .map(([key, text]) => [key.slice(prefix.length), value(key.slice(prefix.length), text)]),
+  );
+  const result = stackSchema.safeParse(given);
+  const faults = result.success ? crossFaults(result.data) : fieldErrors(stackSchema, result.error.issues, given).map(inWords);
+  if (!result.success || faults.length > 0) {
+    throw new RunError(`The stack's configuration can't be used:\n${faults.map((fault) => `  - ${prefix}${fault}`).join('\n')}`);
+  }
+  return result.data;
 }
 
-function unknownKeys(all: Readonly<Record<string, string>>, project: string): string[] {
-  const known = Object.keys(SETTINGS);
-  return Object.keys(all)
-    .filter((key) => key.startsWith(`${project}:`))
-    .map((key) => key.slice(project.length + 1))
-    .filter((name) => !known.includes(name))
-    .map((name) => {
-      const near = nearest(name, known);
-      const hint = near === undefined ? '' : ` Did you mean ${project}:${near}?`;
-      return `${project}:${name} is no setting.${hint} There are ${known.map((one) => `${project}:${one}`).join(', ')}.`;
-    });
+/** Pulumi keeps an object as JSON and everything else as text. */
+function value(key: string, text: string): unknown {
+  const field = (stackSchema.shape as Record<string, z.ZodType>)[key];
+  if (field === undefined || ['systemNamespace', 'rotation', 'readyWithin'].includes(key)) return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function inWords({ path, message, allowed, nearest }: ReturnType<typeof fieldErrors>[number]): string {
+  const moved = MOVED[path];
+  if (moved !== undefined) return `${path} has moved: set ${moved}.`;
+  const hint = nearest === undefined ? '' : ` Did you mean ${nearest}?`;
+  const choice = allowed === undefined ? '' : ` There are: ${allowed.join(', ')}.`;
+  return `${path}: ${message}.${hint}${choice}`;
+}
+
+/** What no field can say alone. */
+function crossFaults(config: StackConfig): string[] {
+  const faults: string[] = [];
+  const meshed = [...config.mesh.namespaces, ...(config.demo.enabled ? [config.demo.namespace] : [])];
+  if (meshed.includes(config.systemNamespace)) {
+    faults.push(`mesh.namespaces: has the system namespace ${config.systemNamespace}, where HFI must never be faulted.`);
+  }
+  if (config.mesh.namespaces.length !== new Set(config.mesh.namespaces).size) {
+    faults.push('mesh.namespaces: names a namespace twice.');
+  }
+  return faults;
+}
+
+/** All namespaces whose sidecars get the filter. */
+export function meshNamespaces({ mesh: { namespaces }, demo: { enabled, namespace } }: StackConfig): string[] {
+  return [...new Set([...namespaces, ...(enabled ? [namespace] : [])])].sort();
 }

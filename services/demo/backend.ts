@@ -1,9 +1,9 @@
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
 
-/** The demo's backend: answers at once. Environment: `PORT`. */
+/** The demo's backend: answers at once. Environment: `PORT`, `HOST`. */
 const app = new Hono()
   .get('/healthz', (context) => context.text('ok'))
   .all('*', (context) => context.json({ service: 'backend', path: context.req.path }));
 
-serve({ fetch: app.fetch, hostname: '127.0.0.1', port: Number(process.env.PORT) });
+serve({ fetch: app.fetch, hostname: process.env.HOST ?? '127.0.0.1', port: Number(process.env.PORT) });

@@ -3,7 +3,7 @@ import { Hono } from 'hono';
 
 /**
  * The demo's frontend: asks the backend through its own proxy, as a service in a mesh does, with a time limit and one retry, and
- * says what came of it. Environment: `PORT`, `BACKEND_URL` (the proxy's outbound address).
+ * says what came of it. Environment: `PORT`, `HOST`, `BACKEND_URL` (the proxy's outbound address).
  */
 const LIMIT_MS = 3000;
 const TRIES = 2;
@@ -45,4 +45,4 @@ const app = new Hono()
     return context.json({ service: 'frontend', path: context.req.path, backend }, fine ? 200 : 502);
   });
 
-serve({ fetch: app.fetch, hostname: '127.0.0.1', port: Number(process.env.PORT) });
+serve({ fetch: app.fetch, hostname: process.env.HOST ?? '127.0.0.1', port: Number(process.env.PORT) });

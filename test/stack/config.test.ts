@@ -1,47 +1,64 @@
 import assert from 'node:assert/strict';
 import { RunError } from '@pulumi/pulumi';
-import { readStackConfig } from '../../components/config.ts';
+import { meshNamespaces, readStackConfig } from '../../components/config.ts';
+
+const read = (config: Record<string, unknown>) =>
+  readStackConfig(
+    Object.fromEntries(Object.entries(config).map(([key, value]) => [key, typeof value === 'string' ? value : JSON.stringify(value)])),
+    'hfi',
+  );
 
 describe('stack configuration', () => {
-  const refused: [string, string, RegExp][] = [
-    ['hfi:systemNamespace', 'Boifi', /hfi:systemNamespace is "Boifi", but must be a DNS label/],
-    ['hfi:systemNamespace', '', /hfi:systemNamespace is "", but must be a DNS label/],
-    ['hfi:systemNamespace', `${'a'.repeat(64)}`, /hfi:systemNamespace .* at most 63/],
-    ['hfi:lease', '4999ms', /hfi:lease is "4999ms", but must be a duration from 5s to 1h/],
-    ['hfi:lease', '3600001ms', /hfi:lease .* from 5s to 1h/],
-    ['hfi:lease', '60', /hfi:lease is "60", but must be a duration/],
-    ['hfi:maxDelayedRequests', '0', /hfi:maxDelayedRequests is "0", but must be a whole number from 1 to 100000/],
-    ['hfi:maxDelayedRequests', '100001', /hfi:maxDelayedRequests .* from 1 to 100000/],
-    ['hfi:maxDelayedRequests', '1e3', /hfi:maxDelayedRequests is "1e3"/],
-    ['hfi:leese', '60s', /hfi:leese is no setting\. Did you mean hfi:lease\?/],
-    ['hfi:maxDelayedRequest', '5', /hfi:maxDelayedRequest is no setting\. Did you mean hfi:maxDelayedRequests\?/],
-    ['hfi:replicas', '2', /hfi:replicas is no setting\. There are hfi:systemNamespace, hfi:lease, hfi:maxDelayedRequests\./],
+  const refused: [string, unknown, RegExp][] = [
+    ['hfi:systemNamespace', 'Boifi', /hfi:systemNamespace: must be a DNS label/],
+    ['hfi:systemNamespace', 'a'.repeat(64), /hfi:systemNamespace: .* at most 63/],
+    ['hfi:mesh', { lease: '4999ms' }, /hfi:mesh\.lease: must be a duration from 5s to 1h/],
+    ['hfi:mesh', { lease: '3600001ms' }, /hfi:mesh\.lease: .* from 5s to 1h/],
+    ['hfi:mesh', { maxDelayedRequests: -1 }, /hfi:mesh\.maxDelayedRequests: must be at least 0/],
+    ['hfi:mesh', { maxDelayedRequests: 100_001 }, /hfi:mesh\.maxDelayedRequests: must be at most 100000/],
+    ['hfi:mesh', { namespaces: ['boifi'] }, /hfi:mesh\.namespaces: has the system namespace boifi/],
+    ['hfi:mesh', { namespaces: ['a', 'a'] }, /hfi:mesh\.namespaces: names a namespace twice/],
+    ['hfi:mesh', { namespaces: 'shop' }, /hfi:mesh\.namespaces: must be a list, not text/],
+    ['hfi:mesh', { namespace: ['shop'] }, /hfi:mesh\.namespace: is no field here\. Did you mean namespaces\? There are: namespaces, /],
+    ['hfi:mesh', 'shop', /hfi:mesh: must be an object, not text/],
+    ['hfi:etcd', { members: 2 }, /hfi:etcd\.members: /],
+    ['hfi:etcd', { storage: '2 GB' }, /hfi:etcd\.storage: must be an amount of bytes such as 512Mi/],
+    ['hfi:etcd', { external: { endpoints: [] } }, /hfi:etcd\.external\.endpoints: must have at least 1 entry/],
+    ['hfi:etcd', { external: { endpoints: ['etcd:2379'] } }, /hfi:etcd\.external\.endpoints\[0\]: /],
+    ['hfi:controlPlane', { replicas: 0 }, /hfi:controlPlane\.replicas: must be at least 1/],
+    ['hfi:controlPlane', { logLevel: 'infos' }, /hfi:controlPlane\.logLevel: must be .*Did you mean info\?/],
+    ['hfi:demo', { namespace: 'boifi' }, /hfi:mesh\.namespaces: has the system namespace/],
+    ['hfi:readyWithin', '2h', /hfi:readyWithin: must be a duration from 10s to 1h/],
+    ['hfi:lease', '60s', /hfi:lease has moved: set mesh\.lease/],
+    ['hfi:mash', {}, /hfi:mash: is no field here\. Did you mean mesh\? There are: systemNamespace, /],
   ];
   for (const [key, value, message] of refused) {
-    it(`refuses ${key} = ${JSON.stringify(value.slice(0, 12))}`, () => {
-      assert.throws(() => readStackConfig({ [key]: value }, 'hfi'), message);
-    });
+    it(`refuses ${key} = ${JSON.stringify(value).slice(0, 40)}`, () => assert.throws(() => read({ [key]: value }), message));
   }
 
-  const accepted: [string, string, Partial<ReturnType<typeof readStackConfig>>][] = [
-    ['hfi:lease', '5s', { leaseMs: 5000 }],
-    ['hfi:lease', '1h', { leaseMs: 3_600_000 }],
-    ['hfi:maxDelayedRequests', '1', { maxDelayedRequests: 1 }],
-    ['hfi:maxDelayedRequests', '100000', { maxDelayedRequests: 100_000 }],
-    ['hfi:systemNamespace', 'a', { systemNamespace: 'a' }],
-  ];
-  for (const [key, value, wanted] of accepted) {
-    it(`takes ${key} = ${value}`, () => {
-      const defaults = readStackConfig({}, 'hfi');
-      assert.deepEqual(readStackConfig({ [key]: value }, 'hfi'), { ...defaults, ...wanted });
-    });
-  }
+  it('has defaults for everything', () => {
+    const config = read({});
+    assert.deepEqual([config.systemNamespace, config.mesh.lease, config.readyWithin], ['boifi', 60_000, 600_000]);
+    assert.deepEqual([config.etcd.members, config.controlPlane.replicas, config.demo.enabled], [1, 2, true]);
+    assert.deepEqual(meshNamespaces(config), ['demo']);
+  });
+
+  it('takes what is at the limits', () => {
+    assert.equal(read({ 'hfi:mesh': { lease: '5s' } }).mesh.lease, 5000);
+    assert.equal(read({ 'hfi:mesh': { lease: '1h', maxDelayedRequests: 0 } }).mesh.lease, 3_600_000);
+    assert.equal(read({ 'hfi:systemNamespace': '1' }).systemNamespace, '1');
+    assert.equal(read({ 'hfi:rotation': '2' }).rotation, '2');
+  });
+
+  it('counts a namespace once, whoever names it', () => {
+    assert.deepEqual(meshNamespaces(read({ 'hfi:mesh': { namespaces: ['shop', 'demo'] } })), ['demo', 'shop']);
+    assert.deepEqual(meshNamespaces(read({ 'hfi:mesh': { namespaces: ['shop'] }, 'hfi:demo': { enabled: false } })), ['shop']);
+  });
 
   it('names every wrong key at once, and hides the stack trace', () => {
-    const wrong = { 'hfi:lease': 'x', 'hfi:maxDelayedRequests': 'y', 'hfi:z': '' };
     assert.throws(
-      () => readStackConfig(wrong, 'hfi'),
-      (error) => RunError.isInstance(error) && ['hfi:lease', 'hfi:maxDelayedRequests', 'hfi:z'].every((key) => error.message.includes(key)),
+      () => read({ 'hfi:mesh': { lease: 'x' }, 'hfi:etcd': { members: 5 }, 'hfi:z': '' }),
+      (error) => RunError.isInstance(error) && ['hfi:mesh.lease', 'hfi:etcd.members', 'hfi:z'].every((key) => error.message.includes(key)),
     );
   });
 

@@ -1,85 +1,196 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import * as pulumi from '@pulumi/pulumi';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parse } from 'yaml';
+import { buildBundle } from '../../build/bundle.ts';
+import { tokensFile } from '../../components/control-plane.ts';
+import { MADE, type Program, type Registered, runProgram, settled } from './program.ts';
 
 const ROOT = new URL('../../', import.meta.url);
+const json = (config: Record<string, unknown>) =>
+  Object.fromEntries(Object.entries(config).map(([key, value]) => [key, typeof value === 'string' ? value : JSON.stringify(value)]));
 
-interface Registered {
-  readonly type: string;
-  readonly name: string;
+/** What the engine marks a secret with. */
+const SECRET_MARK = '4dabf18193072939515e22adb298388d';
+
+/** An input with its secrets taken out, and what they said. */
+function plain(value: unknown, secrets: string[]): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (SECRET_MARK in value) {
+    secrets.push(JSON.stringify((value as unknown as { value: unknown }).value));
+    return '[secret]';
+  }
+  if (Array.isArray(value)) return value.map((part) => plain(part, secrets));
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, plain(part, secrets)]));
 }
 
-interface Program {
-  readonly exports: Readonly<Record<string, unknown>>;
-  readonly registered: readonly Registered[];
-}
+describe('the stack', function () {
+  this.timeout(30_000);
+  let program: Program;
+  const find = (type: string, name: string, { registered } = program): Registered => {
+    const found = registered.find((one) => one.type === type && one.name === name);
+    assert.ok(found !== undefined, `${type} ${name}`);
+    return found;
+  };
+  const names = ({ registered }: Program, type: RegExp) =>
+    registered
+      .filter((one) => type.test(one.type))
+      .map(({ name }) => name)
+      .sort();
 
-let runs = 0;
-
-/** Runs the program afresh, as Pulumi's engine would, with a monitor that records what it asks for. */
-async function runProgram(config: Record<string, string>): Promise<Program> {
-  const registered: Registered[] = [];
-  await pulumi.runtime.setMocks(
-    {
-      newResource: ({ type, name, inputs }) => {
-        registered.push({ type, name });
-        return { id: `${name}-id`, state: inputs };
-      },
-      call: ({ inputs }) => inputs,
-    },
-    'hfi',
-    'test',
-  );
-  pulumi.runtime.setAllConfig(config);
-  // A module runs once an address; the query makes it a new one.
-  const exports: Record<string, unknown> = await import(new URL(`index.ts?run=${runs++}`, ROOT).href);
-  // Resources are registered in the background; this is the end of the last one.
-  await pulumi.runtime.disconnect();
-  return { exports, registered };
-}
-
-describe('the stack', () => {
-  it('gives the defaults when nothing is set', async () => {
-    const { exports } = await runProgram({});
-    assert.equal(exports.systemNamespace, 'boifi');
-    assert.deepEqual(exports.filterConfig, { leaseMs: 60_000, maxDelayedRequests: 1000 });
+  before(async () => {
+    program = await runProgram({});
   });
 
-  it('hands on what is set, in milliseconds and numbers', async () => {
-    const { exports } = await runProgram({ 'hfi:systemNamespace': 'chaos', 'hfi:lease': '1.5m', 'hfi:maxDelayedRequests': '50' });
-    assert.equal(exports.systemNamespace, 'chaos');
-    assert.deepEqual(exports.filterConfig, { leaseMs: 90_000, maxDelayedRequests: 50 });
+  it('consists of these components', () => {
+    assert.deepEqual(names(program, /^hfi:index:/), [
+      'bundle',
+      'control-plane',
+      'demo',
+      'demo-app',
+      'demo-bundle',
+      'etcd',
+      'hfi',
+      'mesh-filter',
+      'network',
+      'system',
+      'wasm-server',
+    ]);
   });
 
-  it("exports the version and the built filter's hash, or none when it isn't built", async () => {
-    const { exports } = await runProgram({});
+  it('gives each resource a name of its own among those of its type', () => {
+    const all = program.registered.map(({ type, name }) => `${type} ${name}`);
+    assert.deepEqual(
+      all.filter((one, i) => all.indexOf(one) !== i),
+      [],
+    );
+  });
+
+  it('has the outputs that hfi needs', async () => {
+    const { exports } = program;
+    assert.deepEqual(exports.namespaces, { system: 'boifi', mesh: ['demo'], demo: 'demo' });
+    assert.equal(await settled(exports.controlPlaneEndpoint as never), 'http://hfi-control-plane.boifi.svc.cluster.local:8080');
+    assert.deepEqual(await settled(exports.etcdEndpoints as never), ['https://hfi-etcd.boifi.svc:2379']);
     assert.equal(exports.version, JSON.parse(readFileSync(new URL('package.json', ROOT), 'utf8')).version);
-    const plugin = new URL('dist/filter/plugin.wasm', ROOT);
-    const wanted = existsSync(plugin) ? createHash('sha256').update(readFileSync(plugin)).digest('hex') : undefined;
-    assert.equal(exports.wasmSha256, wanted);
+    const module = readFileSync(new URL('dist/filter/plugin.wasm', ROOT));
+    assert.equal(exports.wasmSha256, createHash('sha256').update(module).digest('hex'));
+    assert.equal(
+      await settled(exports.wasmUrl as never),
+      `http://wasm-server.boifi.svc.cluster.local:8080/${String(exports.wasmSha256)}/plugin.wasm`,
+    );
   });
 
-  it('creates nothing so far', async () => {
-    const { registered } = await runProgram({});
-    assert.deepEqual(registered, []);
+  it('keeps every token and key a secret, in outputs and inputs', async () => {
+    for (const name of ['apiToken', 'tokens']) {
+      const output = program.exports[name] as { isSecret: Promise<boolean> };
+      assert.equal(await output.isSecret, true, name);
+    }
+    const secrets: string[] = [];
+    for (const { type, name, inputs } of program.registered) {
+      assert.doesNotMatch(JSON.stringify(plain(inputs, secrets)), /SECRET-/, `${type} ${name}`);
+    }
+    for (const text of ['SECRET-proxy-now', 'SECRET-admin-now', 'SECRET-server-key', 'SECRET-client-key']) {
+      assert.ok(
+        secrets.some((secret) => secret.includes(text)),
+        text,
+      );
+    }
+    assert.ok(!secrets.some((secret) => secret.includes('SECRET-authority-key')), 'the authority signs, and is nowhere else');
+  });
+
+  it('knows the tokens of the last rotation beside the new ones, and each once when there was none', () => {
+    const file: { role: string; token: string }[] = JSON.parse(tokensFile(MADE.tokens as never));
+    assert.deepEqual(
+      file.filter(({ role }) => role === 'proxy').map(({ token }) => token),
+      ['SECRET-proxy-now', 'SECRET-proxy-before'],
+    );
+    const fresh = Object.fromEntries(Object.keys(MADE.tokens).map((role) => [role, { current: role, previous: role }]));
+    assert.equal(JSON.parse(tokensFile(fresh as never)).length, 4);
+  });
+
+  it('makes the filter fail open, with a hash in its address, and never in the system namespace', async () => {
+    const config = json({ 'hfi:mesh': { namespaces: ['shop', 'pay'] } });
+    const more = await runProgram(config);
+    const plugins = more.registered.filter(({ inputs }) => inputs.kind === 'WasmPlugin').map(({ inputs }) => inputs);
+    assert.deepEqual(plugins.map(({ metadata }) => metadata.namespace).sort(), ['demo', 'pay', 'shop']);
+    for (const { spec } of plugins) {
+      const { failStrategy, phase, url, sha256, pluginConfig } = spec.value ?? spec;
+      assert.deepEqual([failStrategy, phase], ['FAIL_OPEN', 'AUTHN']);
+      assert.ok(url.includes(sha256));
+      assert.equal(pluginConfig.cluster, 'outbound|8080||hfi-control-plane.boifi.svc.cluster.local');
+    }
+  });
+
+  it('has three members that know one another, when asked', async () => {
+    const three = await runProgram(json({ 'hfi:etcd': { members: 3 } }));
+    const { spec } = find('kubernetes:apps/v1:StatefulSet', 'hfi-etcd', three).inputs;
+    assert.equal(spec.replicas, 3);
+    const flags: string[] = spec.template.spec.containers[0].command;
+    const cluster = flags.find((flag) => flag.startsWith('--initial-cluster='));
+    assert.match(cluster ?? '', /hfi-etcd-0=https:\/\/hfi-etcd-0\.hfi-etcd-peers\.boifi\.svc:2380,.*hfi-etcd-2=/);
+    const wanted = find('pulumi-nodejs:dynamic:Resource', 'credentials', three).inputs.etcdNames;
+    for (const member of [0, 1, 2]) assert.ok(wanted.includes(`hfi-etcd-${member}.hfi-etcd-peers.boifi.svc`));
+  });
+
+  it('makes no etcd when there is one', async () => {
+    const external = { endpoints: ['https://etcd.example:2379'], secret: 'mine', login: 'password' };
+    const other = await runProgram(json({ 'hfi:etcd': { external } }));
+    assert.deepEqual(names(other, /StatefulSet/), []);
+    const [container] = find('kubernetes:apps/v1:Deployment', 'hfi-control-plane', other).inputs.spec.template.spec.containers;
+    const env = new Map(container.env.map((one: { name: string; value: string }) => [one.name, one.value]));
+    assert.equal(env.get('HFI_ETCD_ENDPOINTS'), 'https://etcd.example:2379');
+    assert.ok(env.has('HFI_ETCD_PASSWORD') && !env.has('HFI_ETCD_CERT_FILE'));
+  });
+
+  it('makes neither demo nor monitoring unless asked, and both when asked', async () => {
+    const bare = await runProgram(json({ 'hfi:demo': { enabled: false }, 'hfi:mesh': { namespaces: ['shop'] } }));
+    assert.deepEqual(names(bare, /Namespace$/), ['system', 'system']);
+    assert.deepEqual(names(bare, /PodMonitor|PrometheusRule/), []);
+    const watched = await runProgram(json({ 'hfi:monitoring': { enabled: true } }));
+    assert.deepEqual(names(watched, /PodMonitor/), ['hfi-control-plane', 'hfi-etcd', 'hfi-sidecars']);
+    const map = find('kubernetes:core/v1:ConfigMap', 'hfi-dashboard', watched);
+    assert.equal(JSON.parse(map.inputs.data['hfi.json']).uid, 'hfi');
+  });
+
+  it('takes a prebuilt image, and every image from the mirror', async () => {
+    const own = await runProgram(
+      json({ 'hfi:controlPlane': { image: 'registry.example/hfi:1' }, 'hfi:images': { mirror: 'mirror.example/x' } }),
+    );
+    const { spec } = find('kubernetes:apps/v1:Deployment', 'hfi-control-plane', own).inputs.spec.template;
+    assert.equal(spec.containers[0].image, 'registry.example/hfi:1');
+    assert.equal(spec.initContainers, undefined);
+    const etcd = find('kubernetes:apps/v1:StatefulSet', 'hfi-etcd', own).inputs.spec.template.spec.containers[0].image;
+    assert.match(etcd, /^mirror\.example\/x\/etcd:3\./);
   });
 
   it('refuses a wrong configuration before anything else', async () => {
-    await assert.rejects(runProgram({ 'hfi:lease': '1s' }), /hfi:lease is "1s", but must be a duration from 5s to 1h/);
+    await assert.rejects(runProgram(json({ 'hfi:mesh': { lease: '1s' } })), /hfi:mesh\.lease: must be a duration from 5s to 1h/);
   });
 
-  it('runs with the stack dev as it is committed', async () => {
-    const { config } = parse(readFileSync(new URL('Pulumi.dev.yaml', ROOT), 'utf8'));
-    const { exports } = await runProgram(config);
-    assert.equal(exports.systemNamespace, 'boifi');
-  });
+  for (const stack of ['dev', 'prod']) {
+    it(`runs with the stack ${stack} as it is committed`, async () => {
+      const { config } = parse(readFileSync(new URL(`Pulumi.${stack}.yaml`, ROOT), 'utf8'));
+      const { exports } = await runProgram(json(config));
+      assert.equal((exports.namespaces as { system: string }).system, 'boifi');
+    });
+  }
 
   it('is run by Node itself, without ts-node', () => {
     const project = parse(readFileSync(new URL('Pulumi.yaml', ROOT), 'utf8'));
     assert.equal(project.name, 'hfi');
     assert.equal(project.runtime.name, 'nodejs');
     assert.equal(project.runtime.options.typescript, false);
+  });
+
+  it('bundles the same programs to the same bytes', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'hfi-bundle-test-'));
+    try {
+      const [one, two] = await Promise.all(['a', 'b'].map(async (name) => readFileSync(await buildBundle(join(folder, name)))));
+      assert.deepEqual(one, two);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });

@@ -1,0 +1,185 @@
+import * as k8s from '@pulumi/kubernetes';
+import * as pulumi from '@pulumi/pulumi';
+import type { Bundle } from './bundle.ts';
+import { type CredentialsState, TOKEN_NAMES } from './credentials.ts';
+import { labels, podSelector } from './labels.ts';
+import { restrictedContainer, restrictedPod } from './pod-security.ts';
+
+export const CONTROL_PLANE = 'hfi-control-plane';
+export const CONTROL_PLANE_PORT = 8080;
+const USER = 10001;
+const TLS = '/etc/hfi/etcd';
+const TOKENS = '/etc/hfi/tokens';
+/** Seconds in which the ending pod is still asked, until every proxy and Service has heard that it goes. */
+const LEAVING_SECONDS = 5;
+/** Seconds for answers under way after that. */
+const DRAIN_SECONDS = 10;
+
+export interface ControlPlaneArgs {
+  readonly namespace: pulumi.Input<string>;
+  readonly replicas: number;
+  readonly logLevel: string;
+  /** A prebuilt image, or the stock Node image with the bundle. */
+  readonly program: { readonly image: string } | { readonly nodeImage: string; readonly bundle: Bundle };
+  readonly pullSecret?: string | undefined;
+  readonly etcd: {
+    readonly endpoints: pulumi.Input<readonly string[]>;
+    /** A Secret with `ca.crt`, and `tls.crt` and `tls.key` or `username` and `password`; none for an etcd that is open. */
+    readonly secret?: pulumi.Input<string> | undefined;
+    /** Which of the two the Secret has. */
+    readonly login?: 'certificate' | 'password';
+  };
+  readonly tokens: pulumi.Input<CredentialsState['tokens']>;
+  /** Seconds until it must be ready. */
+  readonly readySeconds: number;
+}
+
+/** The control plane: any replica answers anything; what it knows is in etcd. It needs nothing of the Kubernetes API. */
+export class ControlPlane extends pulumi.ComponentResource {
+  /** Its address inside the cluster. */
+  readonly endpoint: pulumi.Output<string>;
+  /** Its host name, which is also in the name of the cluster that Envoy has for it. */
+  readonly host: pulumi.Output<string>;
+
+  constructor(name: string, args: ControlPlaneArgs, opts?: pulumi.ComponentResourceOptions) {
+    super('hfi:index:ControlPlane', name, {}, opts);
+    const own = { parent: this };
+    const metadata = { name: CONTROL_PLANE, namespace: args.namespace, labels: labels(CONTROL_PLANE) };
+
+    const tokens = new k8s.core.v1.Secret(
+      'tokens',
+      {
+        metadata: { namespace: args.namespace, labels: labels(CONTROL_PLANE) },
+        stringData: { 'tokens.json': pulumi.output(args.tokens).apply(tokensFile) },
+      },
+      own,
+    );
+    const account = new k8s.core.v1.ServiceAccount(CONTROL_PLANE, { metadata, automountServiceAccountToken: false }, own);
+    const deployment = new k8s.apps.v1.Deployment(
+      CONTROL_PLANE,
+      {
+        metadata,
+        spec: {
+          replicas: args.replicas,
+          strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+          progressDeadlineSeconds: args.readySeconds,
+          selector: { matchLabels: podSelector(CONTROL_PLANE) },
+          template: {
+            metadata: {
+              labels: labels(CONTROL_PLANE),
+              annotations: {
+                'prometheus.io/scrape': 'true',
+                'prometheus.io/port': String(CONTROL_PLANE_PORT),
+                'prometheus.io/path': '/metrics',
+              },
+            },
+            spec: podSpec(args, account.metadata.name, tokens.metadata.name),
+          },
+        },
+      },
+      { ...own, customTimeouts: { create: `${args.readySeconds}s`, update: `${args.readySeconds}s` } },
+    );
+    const service = new k8s.core.v1.Service(
+      CONTROL_PLANE,
+      {
+        metadata,
+        // The port's name tells Istio that it is HTTP.
+        spec: { selector: podSelector(CONTROL_PLANE), ports: [{ name: 'http', port: CONTROL_PLANE_PORT, targetPort: 'http' }] },
+      },
+      { ...own, dependsOn: [deployment] },
+    );
+    new k8s.policy.v1.PodDisruptionBudget(
+      CONTROL_PLANE,
+      { metadata, spec: { maxUnavailable: 1, selector: { matchLabels: podSelector(CONTROL_PLANE) } } },
+      own,
+    );
+    this.host = pulumi.interpolate`${service.metadata.name}.${args.namespace}.svc.cluster.local`;
+    this.endpoint = pulumi.interpolate`http://${this.host}:${CONTROL_PLANE_PORT}`;
+    this.registerOutputs({ endpoint: this.endpoint, host: this.host });
+  }
+}
+
+/** Every token that is good, with its role: those of the last rotation too, so that nobody is shut out while the new ones spread. */
+export function tokensFile(tokens: CredentialsState['tokens']): string {
+  const entries = TOKEN_NAMES.flatMap((role) => {
+    const { current, previous } = tokens[role];
+    const now = { name: role, role, token: current };
+    return previous === current ? [now] : [now, { name: `${role}-before-rotation`, role, token: previous }];
+  });
+  return JSON.stringify(entries);
+}
+
+function podSpec(args: ControlPlaneArgs, account: pulumi.Input<string>, tokens: pulumi.Input<string>): k8s.types.input.core.v1.PodSpec {
+  const unpacked = 'bundle' in args.program ? args.program.bundle.pod() : undefined;
+  const image = 'bundle' in args.program ? args.program.nodeImage : args.program.image;
+  const { endpoints, secret, login = 'certificate' } = args.etcd;
+  return {
+    serviceAccountName: account,
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    ...(args.pullSecret === undefined ? {} : { imagePullSecrets: [{ name: args.pullSecret }] }),
+    securityContext: restrictedPod(USER),
+    terminationGracePeriodSeconds: LEAVING_SECONDS + DRAIN_SECONDS + 5,
+    topologySpreadConstraints: ['kubernetes.io/hostname', 'topology.kubernetes.io/zone'].map((topologyKey) => ({
+      maxSkew: 1,
+      topologyKey,
+      whenUnsatisfiable: 'ScheduleAnyway',
+      labelSelector: { matchLabels: podSelector(CONTROL_PLANE) },
+    })),
+    ...(unpacked === undefined ? {} : { initContainers: [unpacked.initContainer] }),
+    containers: [
+      {
+        name: 'control-plane',
+        image,
+        ...(unpacked === undefined ? {} : { command: ['node', '/app/control-plane/main.cjs'] }),
+        env: [
+          { name: 'NODE_ENV', value: 'production' },
+          { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
+          { name: 'HFI_REPLICA', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+          { name: 'HFI_LISTEN', value: `0.0.0.0:${CONTROL_PLANE_PORT}` },
+          { name: 'HFI_ADVERTISE_URL', value: `http://$(POD_IP):${CONTROL_PLANE_PORT}` },
+          { name: 'HFI_LOG_LEVEL', value: args.logLevel },
+          { name: 'HFI_DRAIN_MS', value: String(DRAIN_SECONDS * 1000) },
+          { name: 'HFI_TOKENS_FILE', value: `${TOKENS}/tokens.json` },
+          { name: 'HFI_ETCD_ENDPOINTS', value: pulumi.output(endpoints).apply((all) => all.join(',')) },
+          ...etcdLogin(secret, login),
+        ],
+        ports: [{ name: 'http', containerPort: CONTROL_PLANE_PORT }],
+        startupProbe: probe('/healthz', 1, 60),
+        livenessProbe: probe('/healthz', 10, 3),
+        readinessProbe: probe('/readyz', 2, 2),
+        lifecycle: { preStop: { exec: { command: ['sleep', String(LEAVING_SECONDS)] } } },
+        resources: { requests: { cpu: '50m', memory: '96Mi' }, limits: { memory: '512Mi' } },
+        securityContext: restrictedContainer,
+        volumeMounts: [
+          ...(unpacked === undefined ? [] : [unpacked.mount]),
+          { name: 'tokens', mountPath: TOKENS, readOnly: true },
+          ...(secret === undefined ? [] : [{ name: 'etcd', mountPath: TLS, readOnly: true }]),
+        ],
+      },
+    ],
+    volumes: [
+      ...(unpacked?.volumes ?? []),
+      { name: 'tokens', secret: { secretName: tokens, defaultMode: 0o440 } },
+      ...(secret === undefined ? [] : [{ name: 'etcd', secret: { secretName: secret, defaultMode: 0o440 } }]),
+    ],
+  };
+}
+
+function etcdLogin(secret: pulumi.Input<string> | undefined, login: 'certificate' | 'password'): k8s.types.input.core.v1.EnvVar[] {
+  if (secret === undefined) return [];
+  const authority = { name: 'HFI_ETCD_CA_FILE', value: `${TLS}/ca.crt` };
+  if (login === 'certificate') {
+    return [authority, { name: 'HFI_ETCD_CERT_FILE', value: `${TLS}/tls.crt` }, { name: 'HFI_ETCD_KEY_FILE', value: `${TLS}/tls.key` }];
+  }
+  const from = (key: string) => ({ secretKeyRef: { name: secret, key } });
+  return [
+    authority,
+    { name: 'HFI_ETCD_USERNAME', valueFrom: from('username') },
+    { name: 'HFI_ETCD_PASSWORD', valueFrom: from('password') },
+  ];
+}
+
+function probe(path: string, periodSeconds: number, failureThreshold: number): k8s.types.input.core.v1.Probe {
+  return { httpGet: { path, port: 'http' }, periodSeconds, failureThreshold, timeoutSeconds: 2 };
+}

@@ -1,0 +1,122 @@
+import * as pulumi from '@pulumi/pulumi';
+import { Bundle } from './bundle.ts';
+import { meshNamespaces, type StackConfig } from './config.ts';
+import { CONTROL_PLANE_PORT, ControlPlane } from './control-plane.ts';
+import { Credentials } from './credentials.ts';
+import { DemoApp } from './demo-app.ts';
+import { Etcd, etcdNames } from './etcd.ts';
+import { mirrored } from './images.ts';
+import { MeshFilter } from './mesh-filter.ts';
+import { Monitoring } from './monitoring.ts';
+import { HfiNamespace } from './namespace.ts';
+import { NetworkPolicies } from './network-policies.ts';
+import { WasmServer } from './wasm-server.ts';
+
+export interface HfiArgs {
+  readonly config: StackConfig;
+  /** What the build made: the filter and the tarball with the programs. */
+  readonly built: { readonly plugin: string; readonly bundle: string };
+}
+
+/** All of HFI, in the order in which it comes up: state, control plane, filter, then the demo. */
+export class Hfi extends pulumi.ComponentResource {
+  readonly credentials: Credentials;
+  readonly etcdEndpoints: pulumi.Output<string[]>;
+  readonly controlPlane: ControlPlane;
+  readonly wasmServer: WasmServer;
+  readonly meshFilter: MeshFilter;
+  readonly demo: DemoApp | undefined;
+
+  constructor(name: string, { config, built }: HfiArgs, opts?: pulumi.ComponentResourceOptions) {
+    super('hfi:index:Hfi', name, {}, opts);
+    const own = { parent: this };
+    const image = (one: 'node' | 'nginx' | 'etcd'): string => mirrored(config.images[one], config.images.mirror);
+    const ready = { readySeconds: config.readyWithin / 1000, pullSecret: config.images.pullSecret };
+    const { external, ...etcd } = config.etcd;
+
+    const system = new HfiNamespace('system', { name: config.systemNamespace, kind: 'system' }, own);
+    this.credentials = new Credentials(
+      'credentials',
+      { rotation: config.rotation, etcdNames: etcdNames(config.systemNamespace, etcd.members) },
+      own,
+    );
+    new NetworkPolicies(
+      'network',
+      {
+        namespace: system.name,
+        ownEtcd: external === undefined,
+        monitoringNamespace: config.monitoring.enabled ? config.monitoring.namespace : undefined,
+      },
+      own,
+    );
+    const state =
+      external === undefined
+        ? new Etcd(
+            'etcd',
+            {
+              ...etcd,
+              ...ready,
+              namespace: system.name,
+              namespaceName: config.systemNamespace,
+              image: image('etcd'),
+              authority: this.credentials.authority,
+              server: this.credentials.etcdServer,
+              client: this.credentials.etcdClient,
+            },
+            own,
+          )
+        : { endpoints: pulumi.output([...external.endpoints]), clientSecret: external.secret };
+    this.etcdEndpoints = state.endpoints;
+
+    const bundle = new Bundle('bundle', { namespace: system.name, tarball: built.bundle, image: image('node') }, own);
+    this.controlPlane = new ControlPlane(
+      'control-plane',
+      {
+        ...ready,
+        namespace: system.name,
+        replicas: config.controlPlane.replicas,
+        logLevel: config.controlPlane.logLevel,
+        program: config.controlPlane.image === undefined ? { nodeImage: image('node'), bundle } : { image: config.controlPlane.image },
+        etcd: { endpoints: state.endpoints, secret: state.clientSecret, login: external?.login ?? 'certificate' },
+        tokens: this.credentials.tokens,
+      },
+      state instanceof Etcd ? { ...own, dependsOn: [state] } : own,
+    );
+    this.wasmServer = new WasmServer('wasm-server', { ...ready, namespace: system.name, image: image('nginx'), plugin: built.plugin }, own);
+
+    const demoNamespace = config.demo.enabled ? new HfiNamespace('demo', { name: config.demo.namespace, kind: 'mesh' }, own) : undefined;
+    // New tokens are known to the control plane before a proxy has them.
+    this.meshFilter = new MeshFilter(
+      'mesh-filter',
+      {
+        namespaces: meshNamespaces(config),
+        module: this.wasmServer,
+        controlPlane: {
+          host: this.controlPlane.host,
+          port: CONTROL_PLANE_PORT,
+          token: this.credentials.tokens.apply(({ proxy }) => proxy.current),
+        },
+        leaseMs: config.mesh.lease,
+        maxDelayedRequests: config.mesh.maxDelayedRequests,
+        metricsFilter: config.mesh.metricsFilter,
+      },
+      { ...own, dependsOn: [this.controlPlane, this.wasmServer, ...(demoNamespace === undefined ? [] : [demoNamespace])] },
+    );
+    if (config.monitoring.enabled) {
+      new Monitoring(
+        'monitoring',
+        { namespace: system.name, meshNamespaces: meshNamespaces(config), ownEtcd: external === undefined },
+        own,
+      );
+    }
+    if (demoNamespace !== undefined) {
+      const demoBundle = new Bundle('demo-bundle', { namespace: demoNamespace.name, tarball: built.bundle, image: image('node') }, own);
+      this.demo = new DemoApp(
+        'demo-app',
+        { ...ready, namespace: demoNamespace.name, image: image('node'), bundle: demoBundle },
+        { ...own, dependsOn: [this.meshFilter] },
+      );
+    }
+    this.registerOutputs({});
+  }
+}
