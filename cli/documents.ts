@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Document, isAlias, isCollection, isMap, isScalar, isSeq, LineCounter, parseAllDocuments } from 'yaml';
+import { duplicateKeys } from '../services/policy/duplicate-keys.ts';
 
 /** One document of a file: what it says, and where. */
 export interface PolicyDocument {
@@ -43,13 +44,18 @@ export async function readDocuments(sources: readonly string[], recursive: boole
 
 function parse(source: string, text: string, wrong: string[]): PolicyDocument[] {
   const lines = new LineCounter();
-  const parsed = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true });
+  const parsed = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: false });
   return ('empty' in parsed ? [] : parsed).flatMap((document) => {
     for (const error of document.errors) {
       const { line, col } = lines.linePos(error.pos[0]);
       wrong.push(`${source}:${line}:${col}: ${error.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '')}`);
     }
-    return document.errors.length === 0 && !isEmpty(document) ? [asPolicy(source, document, lines)] : [];
+    const twice = duplicateKeys(document);
+    for (const { key, offset } of twice) {
+      const { line, col } = lines.linePos(offset);
+      wrong.push(`${source}:${line}:${col}: the key ${JSON.stringify(key)} is there twice`);
+    }
+    return document.errors.length + twice.length === 0 && !isEmpty(document) ? [asPolicy(source, document, lines)] : [];
   });
 }
 

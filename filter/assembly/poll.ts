@@ -82,6 +82,11 @@ export function pollDue(): u64 {
   return call == NO_CALL ? nextPoll : overdue;
 }
 
+/** After a failure, and when the lease ran out: only an answer renews it, and held faults would wait for that. */
+function mustAnswerAtOnce(): bool {
+  return lastFailure != NO_FAILURE || (!noVersion(loadedVersion) && presentNs() >= leaseUntil);
+}
+
 /** Polls when it is time and none is under way. Call only after `leads()` said yes in the same callback. */
 export function pollWhenDue(): void {
   const now = presentNs();
@@ -115,7 +120,7 @@ function poll(): void {
     addBytes(tokenAt, tokenLength);
     endPair();
   }
-  pairNumber('prefer', 'wait=', waitSeconds());
+  pairNumber('prefer', 'wait=', mustAnswerAtOnce() ? 0 : waitSeconds());
   if (!noVersion(loadedVersion)) {
     beginPair('if-none-match');
     addAscii('"');

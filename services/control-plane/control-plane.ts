@@ -69,6 +69,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     fresh: copy.fresh,
     measureCompile: (milliseconds) => metrics.compile.observe(milliseconds / 1000),
     woken: () => metrics.wakes.inc(),
+    leftOut: (policies) => log.error({ policies }, 'policies are left out: with them a ruleset would be larger than a filter takes'),
     ended: (stored) => void noteEnd(stored),
   });
 

@@ -187,6 +187,24 @@ describe('filter: lease', () => {
   });
 });
 
+describe('filter: after an outage', () => {
+  it('asks for an answer at once, so that the lease is renewed and faults go on with it', () => {
+    const envoy = new Envoy(2, { leaseMs: 6000 });
+    envoy.serve([abort]);
+    for (let i = 0; i < 4; i++) {
+      const call = envoy.poll(6000);
+      call.vm.answer(call, [[':status', '503']]);
+      envoy.process.advance(2000);
+    }
+    assert.equal(envoy.request().action, PASSED);
+    const call = envoy.poll(6000);
+    assert.equal(call.headers.prefer, 'wait=0');
+    envoy.unchanged(call);
+    assert.equal(envoy.request().action, HIT);
+    assert.equal(envoy.poll().headers.prefer, 'wait=2');
+  });
+});
+
 describe('filter: refused rulesets', () => {
   const good = compileRuleset([{ policy: made('q', { rules: [{ fault: { abort: { httpStatus: 500 } } }] }), appliedAt: 0 }], 0);
   const changed = (at: number, value: number) => {

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { HEADER_LENGTH, RULE_BYTES, RULE_THRESHOLD, TABLE_FIELD_COUNT, TABLE_RULES } from '../../filter/assembly/layout.ts';
+import {
+  HEADER_LENGTH,
+  MAX_RULESET_BYTES,
+  RULE_BYTES,
+  RULE_THRESHOLD,
+  TABLE_FIELD_COUNT,
+  TABLE_RULES,
+} from '../../filter/assembly/layout.ts';
+import { Compiler } from '../../services/control-plane/fleet/group.ts';
 import { adler32 } from '../../services/control-plane/ruleset/block.ts';
 import { compileRuleset, rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
 import { chooseListed, conditionsOf } from '../../services/control-plane/ruleset/condition.ts';
@@ -17,6 +25,29 @@ function made(name: string, spec: PolicyInput['spec']): Policy {
 const abort503 = { abort: { httpStatus: 503 } };
 
 describe('ruleset compiler', () => {
+  it('leaves out whole policies, the last in the order of decision first, when a filter could not take all', () => {
+    const fat = (name: string, priority: number) => ({
+      policy: made(name, {
+        priority,
+        rules: Array.from({ length: 15 }, (_, i) => ({ fault: { abort: { httpStatus: 503, body: `${name}${i}${'x'.repeat(65_000)}` } } })),
+      }),
+      createdAt: NOW,
+      appliedAt: NOW,
+      revision: 1,
+      lease: '0',
+    });
+    const told: string[][] = [];
+    const compiler = new Compiler(
+      () => {},
+      (policies) => told.push([...policies]),
+    );
+    const policies = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => fat(name, name === 'f' ? 1 : 0));
+    const { bytes, policies: taken } = compiler.compile(policies, { namespace: 'n', workload: 'w', labels: {} }, NOW);
+    assert.ok(bytes.length <= MAX_RULESET_BYTES && bytes.length > MAX_RULESET_BYTES - 1_200_000, `${bytes.length} bytes`);
+    assert.deepEqual([...taken].sort(), ['a', 'b', 'c', 'f']);
+    assert.deepEqual(told, [['d', 'e']]);
+  });
+
   it('gives the same bytes whatever the order of the policies', () => {
     const entries = ['a', 'b', 'c'].map((name) => ({
       policy: made(name, { rules: [{ match: { path: { prefix: `/${name}` } }, fault: abort503 }] }),

@@ -1,6 +1,7 @@
 import type { z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { LineCounter, parseAllDocuments } from 'yaml';
+import { duplicateKeys } from '../../policy/duplicate-keys.ts';
 import { fieldErrors } from '../../policy/problems.ts';
 import type { Env } from './env.ts';
 import { Problem } from './problem.ts';
@@ -8,6 +9,8 @@ import { Problem } from './problem.ts';
 export const MAX_BODY_BYTES = 1024 * 1024;
 /** A document with more nodes from aliases than this is an attack, not a policy. */
 const MAX_ALIASES = 100;
+/** Nobody reads more, and each costs an answer some hundred bytes. */
+const MOST_ERRORS = 100;
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json$/;
 const YAML_TYPE = /^(?:application|text)\/(?:x-)?(?:[\w.-]+\+)?yaml$/;
 
@@ -30,9 +33,10 @@ export async function readBody<S extends z.ZodType>(c: Context<Env>, schema: S):
 export function check<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const result = schema.safeParse(value, { reportInput: false });
   if (result.success) return result.data;
-  const errors = fieldErrors(schema, result.error.issues, value);
+  const all = fieldErrors(schema, result.error.issues, value);
+  const errors = all.slice(0, MOST_ERRORS);
   const first = errors[0];
-  const more = errors.length > 1 ? `, and ${errors.length - 1} more` : '';
+  const more = all.length > 1 ? `, and ${all.length - 1} more` : '';
   throw new Problem('invalid', `${first?.path === '' ? 'The document' : first?.path} ${first?.message}${more}.`, { errors });
 }
 
@@ -80,13 +84,19 @@ function jsonPlace(message: string, text: string): string {
 
 function parseYaml(text: string): unknown {
   const lines = new LineCounter();
-  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true, version: '1.2', schema: 'core' });
+  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, version: '1.2', schema: 'core' });
   if (!Array.isArray(documents) || documents.length === 0) throw new Problem('malformed', 'The body is empty.');
   const [document] = documents;
   if (documents.length > 1) throw new Problem('malformed', 'The body has several documents; send one policy a request.');
-  const errors = (document?.errors ?? []).map((error) => {
-    const { line, col } = lines.linePos(error.pos[0]);
-    return { path: '', message: `line ${line}, column ${col}: ${error.message}` };
+  const wrong = [
+    ...(document?.errors ?? []).map(({ pos, message }) => ({ offset: pos[0], message })),
+    ...(document === undefined
+      ? []
+      : duplicateKeys(document).map(({ key, offset }) => ({ offset, message: `The key ${JSON.stringify(key)} is there twice` }))),
+  ];
+  const errors = wrong.slice(0, MOST_ERRORS).map(({ offset, message }) => {
+    const { line, col } = lines.linePos(offset);
+    return { path: '', message: `line ${line}, column ${col}: ${message}` };
   });
   const [first] = errors;
   if (first !== undefined) throw new Problem('malformed', `The body is not YAML: ${first.message}`, { errors });

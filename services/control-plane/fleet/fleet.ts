@@ -15,6 +15,8 @@ export interface FleetOptions {
   readonly measureCompile: (milliseconds: number) => void;
   /** Told when a waiting proxy is woken by a change. */
   readonly woken: () => void;
+  /** Called with the policies that a ruleset had no room for. */
+  readonly leftOut?: (policies: readonly string[]) => void;
   /** Told, on every replica, when a policy's last rule has ended. */
   readonly ended: (stored: StoredPolicy) => void;
 }
@@ -49,7 +51,7 @@ export class Fleet {
 
   constructor(options: FleetOptions) {
     this.#options = options;
-    this.#compiler = new Compiler(options.measureCompile);
+    this.#compiler = new Compiler(options.measureCompile, options.leftOut);
   }
 
   /** Takes a set of changes of the policies, all of one moment. */

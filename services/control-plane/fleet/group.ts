@@ -1,3 +1,4 @@
+import { MAX_RULESET_BYTES } from '../../../filter/assembly/layout.ts';
 import { ruleEnd } from '../../policy/end.ts';
 import { type Identity, selects } from '../../policy/selector.ts';
 import { compileRuleset, rulesetVersion } from '../ruleset/compile.ts';
@@ -33,9 +34,12 @@ export class Group {
 export class Compiler {
   readonly #shared = new Map<string, WeakRef<Ruleset>>();
   readonly #measure: (milliseconds: number) => void;
+  readonly #leftOut: (policies: readonly string[]) => void;
 
-  constructor(measure: (milliseconds: number) => void) {
+  /** @param leftOut told which policies a ruleset had no room for */
+  constructor(measure: (milliseconds: number) => void, leftOut: (policies: readonly string[]) => void = () => {}) {
     this.#measure = measure;
+    this.#leftOut = leftOut;
   }
 
   /** The ruleset of the policies that select `identity`; those that ended by `now` are left out. */
@@ -46,12 +50,32 @@ export class Compiler {
     const known = this.#shared.get(key)?.deref();
     if (known !== undefined) return known;
     const start = performance.now();
-    const bytes = compileRuleset(live, now);
-    const ruleset = { bytes, version: rulesetVersion(bytes), policies: live.map((stored) => stored.policy.metadata.name) };
+    const { bytes, taken } = this.#fitting(live, now);
+    const ruleset = { bytes, version: rulesetVersion(bytes), policies: taken.map((stored) => stored.policy.metadata.name) };
     this.#measure(performance.now() - start);
     this.#shared.set(key, new WeakRef(ruleset));
     if (this.#shared.size > 1000) this.#sweep();
     return ruleset;
+  }
+
+  /**
+   * All policies if a filter takes so many bytes, else those that come first in the order of decision and do fit: an oversized ruleset would be
+   * refused, and the one before would stay in force with all that was deleted since.
+   */
+  #fitting(live: readonly StoredPolicy[], now: number): { bytes: Uint8Array; taken: readonly StoredPolicy[] } {
+    const whole = compileRuleset(live, now);
+    if (whole.length <= MAX_RULESET_BYTES) return { bytes: whole, taken: live };
+    const first = [...live].sort((a, b) => b.policy.spec.priority - a.policy.spec.priority);
+    let fits = { bytes: compileRuleset([], now), taken: [] as readonly StoredPolicy[] };
+    for (let low = 0, high = live.length; high - low > 1; ) {
+      const middle = (low + high) >> 1;
+      const taken = first.slice(0, middle);
+      const bytes = compileRuleset(taken, now);
+      if (bytes.length <= MAX_RULESET_BYTES) [low, fits] = [middle, { bytes, taken }];
+      else high = middle;
+    }
+    this.#leftOut(first.slice(fits.taken.length).map((stored) => stored.policy.metadata.name));
+    return fits;
   }
 
   #sweep(): void {
