@@ -48,6 +48,12 @@ describe('hfi: exit codes', function () {
     { what: '2: a needed flag is missing', args: ['policy', 'apply'], code: 2, says: /filename/ },
     { what: '2: too many arguments', args: ['policy', 'get', 'a', 'b'], code: 2, says: /argument/i },
     { what: '2: no duration', args: ['policy', 'list', '--timeout', 'soon'], code: 2, says: /--timeout.*10s/ },
+    ...['get', 'describe', 'delete'].map((command) => ({
+      what: `2: ${command} of an empty name`,
+      args: ['policy', command, ''],
+      code: 2,
+      says: /name is empty/,
+    })),
     { what: '2: a lease that no filter takes', args: ['sandbox', 'up', '--lease', '500ms'], code: 2, says: /--lease.*1s/ },
     { what: '2: an address that is no URL', args: ['policy', 'list', '--control-plane-addr', 'nowhere'], code: 2, says: /http:\/\// },
     { what: '2: a context that is not there', args: ['policy', 'list', '--context', 'nope'], code: 2, says: /nope.*context add/ },

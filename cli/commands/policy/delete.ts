@@ -56,6 +56,7 @@ export default class PolicyDelete extends HfiCommand {
     if (typed.length === 0 && files.length === 0) throw new Failure('Name the policies to delete, or a file with -f.', EXIT.usage);
     const { documents, wrong } = files.length === 0 ? { documents: [], wrong: [] } : await readDocuments(files, false, timeoutMs);
     if (wrong.length > 0) throw new Failure(`nothing was deleted:\n  ${wrong.join('\n  ')}`, EXIT.refused);
+    if (typed.some((name) => name.trim() === '')) throw new Failure('A name is empty; nothing was deleted.', EXIT.usage);
     const names = [...typed, ...documents.map(({ name }) => name)];
     if (names.includes('')) throw new Failure('A document of the file has no metadata.name; nothing was deleted.', EXIT.refused);
     return [...new Set(names)];

@@ -1,13 +1,13 @@
-import { Args } from '@oclif/core';
 import { HfiCommand } from '../../base.ts';
 import { taken } from '../../client.ts';
+import { nameArg } from '../../name-arg.ts';
 import { timeLeft } from '../../print.ts';
 import { faultInWords, matchInWords, selectorInWords } from '../../words.ts';
 
 export default class PolicyDescribe extends HfiCommand {
   static override summary = 'Show a policy in words, whom it selects and who runs it.';
   static override examples = [{ description: 'Who is hit, and until when', command: '<%= config.bin %> policy describe abort-frontend' }];
-  static override args = { name: Args.string({ required: true, description: "The policy's name." }) };
+  static override args = { name: nameArg() };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(PolicyDescribe);

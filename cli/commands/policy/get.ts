@@ -1,6 +1,6 @@
-import { Args } from '@oclif/core';
 import { HfiCommand } from '../../base.ts';
 import { taken } from '../../client.ts';
+import { nameArg } from '../../name-arg.ts';
 
 export default class PolicyGet extends HfiCommand {
   static override summary = 'Show a policy as it is kept, with every default filled in.';
@@ -9,7 +9,7 @@ export default class PolicyGet extends HfiCommand {
     { description: 'Show a policy', command: '<%= config.bin %> policy get abort-frontend' },
     { description: 'The same as JSON', command: '<%= config.bin %> policy get abort-frontend -o json' },
   ];
-  static override args = { name: Args.string({ required: true, description: "The policy's name." }) };
+  static override args = { name: nameArg() };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(PolicyGet);
