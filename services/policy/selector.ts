@@ -21,8 +21,12 @@ export function canonicalService(identity: Identity): string {
 
 const accepts = (wanted: string | undefined, actual: string): boolean => wanted === undefined || wanted === '*' || wanted === actual;
 
+/** A workload that carries this label with the value `disabled` is never faulted, whatever a policy says. */
+export const OPT_OUT_LABEL = 'hfi.dev/faults';
+
 /** Whether a policy's selector names this workload. */
 export function selects(selector: Selector, identity: Identity): boolean {
+  if (Object.hasOwn(identity.labels, OPT_OUT_LABEL) && identity.labels[OPT_OUT_LABEL] === 'disabled') return false;
   if (!accepts(selector.namespace, identity.namespace)) return false;
   if (!accepts(selector.workload, identity.workload)) return false;
   if (!accepts(selector.service, canonicalService(identity))) return false;

@@ -26,6 +26,13 @@ describe('selector', () => {
   for (const [what, selector, wanted] of rows) {
     it(`${what}: ${wanted ? 'selects' : 'does not select'}`, () => assert.equal(selects(selector, frontend), wanted));
   }
+
+  it('never names a workload that opted out, and one that did not in so many words', () => {
+    const labelled = (value: string) => ({ ...frontend, labels: { ...frontend.labels, 'hfi.dev/faults': value } });
+    assert.equal(selects({}, labelled('disabled')), false);
+    assert.equal(selects({ labels: { 'hfi.dev/faults': 'disabled' } }, labelled('disabled')), false);
+    assert.equal(selects({}, labelled('enabled')), true);
+  });
 });
 
 describe('canonical service', () => {
