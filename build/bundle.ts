@@ -3,9 +3,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { build } from 'esbuild';
 import { create } from 'tar';
-import { buildControlPlane } from './control-plane.ts';
+import { buildControlPlane, bundleProgram } from './control-plane.ts';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -26,16 +25,7 @@ export async function buildBundle(to = BUNDLE): Promise<string> {
   try {
     await buildControlPlane(join(folder, 'control-plane', 'main.cjs'));
     for (const part of ['frontend', 'backend']) {
-      await build({
-        entryPoints: [join(ROOT, 'services', 'demo', `${part}.ts`)],
-        outfile: join(folder, 'demo', `${part}.cjs`),
-        bundle: true,
-        minify: true,
-        format: 'cjs',
-        platform: 'node',
-        target: 'node24',
-        logLevel: 'warning',
-      });
+      await bundleProgram(join(ROOT, 'services', 'demo', `${part}.ts`), join(folder, 'demo', `${part}.cjs`));
     }
     const files = (await readdir(folder, { recursive: true, withFileTypes: true }))
       .filter((entry) => entry.isFile())

@@ -18,19 +18,16 @@ export async function buildControlPlane(bundle = CONTROL_PLANE_BUNDLE): Promise<
   const protocol = join(folder, '..', 'proto');
   await rm(folder, { recursive: true, force: true });
   await mkdir(protocol, { recursive: true });
-  await build({
-    entryPoints: [join(ROOT, 'services', 'control-plane', 'main.ts')],
-    outfile: bundle,
-    bundle: true,
-    minify: true,
-    format: 'cjs',
-    platform: 'node',
-    target: 'node24',
-    logLevel: 'warning',
-  });
+  await bundleProgram(join(ROOT, 'services', 'control-plane', 'main.ts'), bundle);
   for (const name of ['rpc.proto', 'kv.proto', 'auth.proto']) {
     await copyFile(join(ROOT, 'node_modules', 'etcd3', 'proto', name), join(protocol, name)).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
     });
   }
+}
+
+/** Bundles a program for Node 24 into one CommonJS file. */
+export async function bundleProgram(entry: string, outfile: string): Promise<void> {
+  const target = { format: 'cjs', platform: 'node', target: 'node24' } as const;
+  await build({ entryPoints: [entry], outfile, bundle: true, minify: true, ...target, logLevel: 'warning' });
 }
