@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { atLeastOne, exactlyOne } from './choice.ts';
 import { DURATION_PATTERN, parseDuration } from './duration.ts';
+import { atMostEntries } from './entries.ts';
 
 /**
  * The policy model. This is its only description: the API's validation, `/openapi.json`, the JSON Schema, the TypeScript
@@ -20,6 +21,8 @@ export const LIMITS = {
   bodyBytes: 65_536,
   /** UTF-8 bytes of a value that a match compares with. */
   matchBytes: 4096,
+  /** Headers, in a match or of an answer, and labels of a selector. */
+  entries: 64,
   /** Percentages have four decimals. */
   percentageStep: 0.0001,
 } as const;
@@ -40,6 +43,9 @@ const RESERVED_HEADERS = new Set([
   'grpc-status',
   'grpc-message',
 ]);
+
+/** Statuses that no body follows (RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5). */
+const BODYLESS = new Set([204, 205, 304]);
 
 const utf8Length = (text: string): number => Buffer.byteLength(text, 'utf8');
 
@@ -79,7 +85,11 @@ export const match = z
     path: stringMatch
       .optional()
       .describe('The path alone, without `?` and the query. To compare with the query, match the header `:path`.'),
-    headers: z.array(headerMatch).max(64).optional().describe('All of them must match. A header that the request lacks never matches.'),
+    headers: z
+      .array(headerMatch)
+      .max(LIMITS.entries)
+      .optional()
+      .describe('All of them must match. A header that the request lacks never matches.'),
     probes: z
       .boolean()
       .optional()
@@ -136,11 +146,16 @@ export const abort = exactlyOne(
         .refine((text) => utf8Length(text) <= LIMITS.bodyBytes, `is longer than ${LIMITS.bodyBytes} bytes`)
         .optional()
         .describe('The response body, at most 64 KiB; only together with `httpStatus`.'),
-      headers: z
-        .record(
-          z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 'is no header name'),
+      headers: atMostEntries(
+        LIMITS.entries,
+        z.record(
+          z
+            .string()
+            .regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 'is no header name')
+            .max(256),
           z.string().max(8192).regex(HEADER_VALUE, 'has a control character'),
-        )
+        ),
+      )
         .optional()
         .describe('Headers to add to the response. `content-type` is `text/plain` unless set here.'),
     })
@@ -150,6 +165,9 @@ export const abort = exactlyOne(
       }
       if (value.body !== undefined && value.grpcStatus !== undefined) {
         context.addIssue({ code: 'custom', path: ['body'], message: 'goes with httpStatus; for grpcStatus use grpcMessage' });
+      }
+      if (value.body !== undefined && BODYLESS.has(value.httpStatus ?? 0)) {
+        context.addIssue({ code: 'custom', path: ['body'], message: `can not go with ${value.httpStatus}, which has no body` });
       }
       for (const name of Object.keys(value.headers ?? {})) {
         if (RESERVED_HEADERS.has(name.toLowerCase())) {
@@ -215,8 +233,10 @@ export const selector = z
         "Istio's canonical service name: the pod's label `service.istio.io/canonical-name`, else `app.kubernetes.io/name`, else `app`, else the workload's name.",
       ),
     workload: selectorName.optional().describe("The workload's own name, such as the Deployment's."),
-    labels: z
-      .record(z.string().regex(LABEL_KEY, 'is no label name'), z.string().regex(LABEL_VALUE, 'is no label value'))
+    labels: atMostEntries(
+      LIMITS.entries,
+      z.record(z.string().regex(LABEL_KEY, 'is no label name').max(317), z.string().regex(LABEL_VALUE, 'is no label value')),
+    )
       .optional()
       .describe('Labels that the pod must carry, all of them; the value `*` means that the label is there.'),
   })
@@ -242,6 +262,10 @@ export const policySpec = z
   })
   .openapi('PolicySpec');
 
+/** What the API shows of a policy beside what was written. */
+const shown = (what: string) =>
+  z.unknown().optional().describe(`${what} Read and ignored, so that what \`hfi policy get\` prints can be applied.`);
+
 export const policy = z
   .strictObject({
     apiVersion: z.literal('hfi/v1').optional().describe('Always `hfi/v1`; may be left out.'),
@@ -255,10 +279,15 @@ export const policy = z
             'must be a DNS label: at most 63 lower-case letters, digits and `-`, beginning and ending with a letter or digit',
           )
           .describe("The policy's name, unique; a DNS label."),
+        resourceVersion: shown('Its version.'),
+        createdAt: shown('When it was created.'),
+        appliedAt: shown('When it was applied.'),
       })
       .describe('Who the policy is.'),
     spec: policySpec.describe('What the policy does.'),
+    status: shown('How it is.'),
   })
+  .transform(({ metadata: { name }, spec }) => ({ metadata: { name }, spec }))
   .openapi('Policy');
 
 /** A policy as it is kept: parsed, with every default filled in. */

@@ -157,6 +157,39 @@ describe('API: policies', () => {
     assert.equal((await replica.ask('GET', '/v1/policies/dry')).status, 404);
   });
 
+  it('takes back what it showed', async () => {
+    await replica.put('shown', spec);
+    const { body } = await replica.ask('GET', '/v1/policies/shown');
+    const again = await replica.ask('PUT', '/v1/policies/shown', { body });
+    assert.deepEqual([again.status, again.body.result], [200, 'unchanged']);
+  });
+
+  it('refuses an If-Match that is no version', async () => {
+    assert.equal((await replica.put('matched', spec, { 'if-match': 'yesterday' })).status, 400);
+  });
+
+  it('refuses what a proxy has no room for, also in a dry run, and takes what makes it smaller', async function () {
+    this.timeout(30_000);
+    await replica.poll({ name: 'full-proxy', namespace: 'full' });
+    // No two alike: equal texts are kept once.
+    let made = 0;
+    const bodies = (count: number) => ({
+      selector: { namespace: 'full' },
+      rules: Array.from({ length: count }, () => ({ fault: { abort: { httpStatus: 503, body: String(made++).padEnd(65_000, 'x') } } })),
+    });
+    for (let i = 0; i < 4; i++) assert.equal((await replica.put(`full-${i}`, bodies(15))).status, 201);
+    const document = { metadata: { name: 'full-4' }, spec: bodies(15) };
+    for (const query of ['', '?dryRun=true']) {
+      const { status, body } = await replica.ask('PUT', `/v1/policies/full-4${query}`, { body: document });
+      assert.equal(status, 413);
+      assert.match(String(body.detail), /proxy "full-proxy" would have 4\d{6} bytes, and a filter takes 4194304/);
+    }
+    assert.equal((await replica.ask('GET', '/v1/policies/full-4')).status, 404);
+    assert.equal((await replica.put('full-3', bodies(3))).status, 200);
+    assert.equal((await replica.put('full-4', bodies(2))).status, 201);
+    assert.equal((await replica.put('elsewhere', { ...bodies(15), selector: { namespace: 'other' } })).status, 201);
+  });
+
   it('audits each change with who, what, before and after', async () => {
     await replica.put('audited', spec);
     await replica.put('audited', { ...spec, priority: 3 });

@@ -103,6 +103,15 @@ describe('API: polls, two replicas', () => {
     await one.ask('DELETE', '/v1/policies/acked');
   });
 
+  it('names a selected proxy that is not connected, and does not wait for it', async () => {
+    await one.poll({ name: 'left', namespace: 'leaving', headers: { 'x-hfi-lease-ms': '1000' } });
+    const { body } = await one.put('of-who-left', { selector: { namespace: 'leaving' }, rules: [{ fault }] });
+    const revision = (body.policy as { metadata: { resourceVersion: string } }).metadata.resourceVersion;
+    await sleep(1200);
+    const reply = await two.ask('GET', `/v1/rollout?revision=${revision}&policy=of-who-left`, { headers: { prefer: 'wait=5' } });
+    assert.deepEqual([reply.body.done, reply.body.selected, reply.body.disconnected], [true, 0, ['left']]);
+  });
+
   it('knows no rollout of a policy that is gone, nor of one that never was', async () => {
     const applied = await one.put('brief', forFrontend);
     const deleted = await one.ask('DELETE', '/v1/policies/brief');

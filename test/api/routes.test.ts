@@ -111,7 +111,7 @@ function open(path: string): Case {
     good: (r) => r.ask('GET', path, { role: 'none' }),
     status: 200,
     bad: (r) => r.ask('DELETE', path),
-    refused: 404,
+    refused: 405,
     forbidden: 'open',
     path,
   };
@@ -167,6 +167,25 @@ describe('API: every route', () => {
       for (const role of roles) assert.equal((await replica.ask(method, one.path, { role })).status, 403, role);
     });
   }
+
+  it('says which methods an address has, and that nothing is at another', async () => {
+    const patch = await replica.ask('PATCH', '/v1/policies/there', { body: {} });
+    assert.deepEqual([patch.status, patch.headers.get('allow')], [405, 'GET, PUT, DELETE']);
+    assert.equal((await replica.ask('OPTIONS', '/v1/status')).status, 405);
+    assert.equal((await replica.ask('GET', '/v1/nothing')).status, 404);
+  });
+
+  it('names a parameter that a route does not have, and what a bad one must be', async () => {
+    const unknown = await replica.ask('GET', '/v1/policies?limits=5');
+    assert.deepEqual([unknown.status, unknown.body.detail], [400, 'query.limits: is no parameter here.']);
+    const text = await replica.ask('GET', '/v1/rollout?revision=soon');
+    assert.equal(text.body.detail, 'query.revision: must be a number, not text.');
+  });
+
+  it('says in every answer that it is a control plane', async () => {
+    for (const path of ['/healthz', '/v1/nothing', '/v1/policies'])
+      assert.match((await replica.ask('GET', path, { role: 'none' })).headers.get('hfi-control-plane') ?? '', /^\d/, path);
+  });
 
   it('writes no token into its log', () => {
     assert.ok(replica.log.includes('answered'));

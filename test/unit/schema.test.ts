@@ -17,6 +17,7 @@ const FAULTS: [what: string, fault: object, allowed: boolean][] = [
   ['delay in both', { delay: { fixed_delay: '2s', fixed_delay_ms: 2000 } }, false],
   ['delay without a length', { delay: {} }, false],
   ['delay and abort', { delay: { fixed_delay: '2s' }, abort }, true],
+  ['65 headers', { abort: { httpStatus: 503, headers: Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`h${i}`, 'x'])) } }, false],
   ['nothing to do', { percentage: 5 }, false],
   ['a percentage over 100', { abort, percentage: 100.5 }, false],
   ['an unknown field', { abort, percent: 5 }, false],
@@ -43,6 +44,13 @@ describe('policy schema', () => {
       assert.equal(inEditor(document(rule)), allowed);
     });
   }
+});
+
+describe('what only the control plane checks', () => {
+  it('refuses a body for a status that has none', () => {
+    const { error } = fault.safeParse({ abort: { httpStatus: 204, body: 'x' } });
+    assert.equal(error?.issues[0]?.message, 'can not go with 204, which has no body');
+  });
 });
 
 describe('faults in words', () => {

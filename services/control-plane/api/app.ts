@@ -36,7 +36,13 @@ export function makeApp(parts: Parts) {
 
   app.use(observe(parts));
   app.onError((error, c) => answerProblem(c, asProblem(error, c.req.method, parts)));
-  app.notFound((c) => answerProblem(c, new Problem('not-found', `There is nothing at ${c.req.method} ${c.req.path}.`)));
+  app.notFound((c) => {
+    const allowed = METHODS.filter((method) => app.router.match(method, c.req.path)[0].some(([[, { path }]]) => path !== '/*'));
+    const { method, path } = c.req;
+    if (allowed.length === 0) return answerProblem(c, new Problem('not-found', `There is nothing at ${path}.`));
+    c.header('allow', allowed.join(', '));
+    return answerProblem(c, new Problem('method-not-allowed', `${method} can not be done at ${path}, only ${allowed.join(', ')}.`));
+  });
 
   const routed = app
     .route('/', policyRoutes(parts))
@@ -50,6 +56,9 @@ export function makeApp(parts: Parts) {
   routed.get('/openapi.json', (c) => c.json(document(), 200));
   return routed;
 }
+
+/** The methods that some route has. */
+const METHODS = ['GET', 'POST', 'PUT', 'DELETE'];
 
 /** Seconds after which a client may try again when etcd didn't answer. */
 const RETRY_AFTER_SECONDS = 1;

@@ -31,7 +31,7 @@ export function auditRoutes(parts: Parts) {
     security: [{ bearer: [] }],
     middleware: [readers(parts.tokens)] as const,
     request: {
-      query: z.object({
+      query: z.strictObject({
         limit: z.coerce.number().int().min(1).max(200).default(20).describe('How many at most.'),
         cursor: z.string().max(512).default('').describe('`nextCursor` of the page before.'),
       }),

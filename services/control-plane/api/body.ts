@@ -42,7 +42,7 @@ export function check<S extends z.ZodType>(schema: S, value: unknown): z.output<
 
 /** The body as text, refused as soon as it is known to be too long. */
 async function readText(c: Context<Env>): Promise<string> {
-  const tooLarge = new Problem('too-large', `The body is longer than ${MAX_BODY_BYTES} bytes.`);
+  const tooLarge = new Problem('too-large', `The policy is longer than ${MAX_BODY_BYTES} bytes.`);
   if (Number(c.req.header('content-length') ?? 0) > MAX_BODY_BYTES) throw tooLarge;
   const chunks: Uint8Array[] = [];
   let length = 0;

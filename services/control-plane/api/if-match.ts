@@ -15,6 +15,8 @@ export function onlyIf(c: Context<Env>): Intent {
   if (match === undefined) return { kind: 'any' };
   if (match === '*') return { kind: 'exists' };
   const revision = /^"?([0-9]{1,15})"?$/.exec(match)?.[1];
+  if (revision !== undefined) return { kind: 'at', revision: Number(revision) };
+  if (!/^(W\/)?"[^"]*"$/.test(match)) throw new Problem('invalid', 'If-Match takes one resource version here, such as `"42"`, or `*`.');
   // A tag that this API never gave out matches nothing.
-  return { kind: 'at', revision: revision === undefined ? -1 : Number(revision) };
+  return { kind: 'at', revision: -1 };
 }

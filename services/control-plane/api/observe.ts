@@ -5,11 +5,15 @@ import type { Parts } from './parts.ts';
 
 const POLLS = new Set(['/v1/ruleset', '/v1/rollout']);
 
+/** By this header of an answer, its version, a client knows that it is the control plane that answers. */
+export const CONTROL_PLANE_HEADER = 'hfi-control-plane';
+
 /** Counts and logs each answer. Headers and queries are left out of the log: they may hold a token. */
-export function observe({ runtime, metrics, log }: Parts): MiddlewareHandler<Env> {
+export function observe({ runtime, metrics, log, version }: Parts): MiddlewareHandler<Env> {
   return async (c, next) => {
     const start = runtime.clock.elapsed();
     await next();
+    c.res.headers.set(CONTROL_PLANE_HEADER, version);
     const ms = runtime.clock.elapsed() - start;
     const route = routePath(c, -1);
     const { method } = c.req;

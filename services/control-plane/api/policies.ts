@@ -1,5 +1,6 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
+import { MAX_RULESET_BYTES } from '../../../filter/assembly/layout.ts';
 import { type Policy, type PolicyInput, policy as policySchema } from '../../policy/schema.ts';
 import { selects } from '../../policy/selector.ts';
 import type { StoredPolicy } from '../store/store.ts';
@@ -35,7 +36,7 @@ const nameParam = z.object({
     .max(253)
     .openapi({ param: { name: 'name', in: 'path' }, example: 'abort-checkout' }),
 });
-const dryRunQuery = z.object({
+const dryRunQuery = z.strictObject({
   dryRun: z.enum(['true', 'false']).optional().describe('`true` checks everything and writes nothing.'),
 });
 
@@ -129,7 +130,7 @@ export function policyRoutes(parts: Parts) {
     security: SECURED,
     middleware: [readers(tokens)] as const,
     request: {
-      query: z.object({
+      query: z.strictObject({
         limit: z.coerce.number().int().min(1).max(500).default(20).describe('How many at most.'),
         cursor: z.string().max(253).default('').describe('`nextCursor` of the page before.'),
       }),
@@ -163,6 +164,7 @@ export function policyRoutes(parts: Parts) {
   });
 
   const write = async (c: Context<Env>, policy: Policy, intent: Intent, dryRun: boolean) => {
+    refuseOverfull(parts, policy);
     const { result, stored } = await writePolicy(parts, policy, intent, origin(c, runtime), dryRun);
     const now = runtime.clock.now();
     const { selector } = policy.spec;
@@ -215,6 +217,17 @@ export function policyRoutes(parts: Parts) {
       const revision = await deletePolicy(parts, name, onlyIf(c), origin(c, runtime));
       return c.json({ result: 'deleted' as const, name, resourceVersion: String(revision) }, 200);
     });
+}
+
+/** @throws Problem `too-large` when a proxy of this replica would have to leave policies out */
+function refuseOverfull(parts: Parts, policy: Policy): void {
+  const overfull = parts.fleet.overfilledBy(policy);
+  if (overfull === undefined) return;
+  const sizes = `${overfull.bytes} bytes, and a filter takes ${MAX_RULESET_BYTES}`;
+  throw new Problem(
+    'too-large',
+    `With this policy the ruleset of proxy ${JSON.stringify(overfull.proxy)} would have ${sizes}: select fewer proxies, write fewer rules or shorter bodies, or delete another policy.`,
+  );
 }
 
 /** Names of the connected proxies of all replicas that a selector names, in order. */

@@ -56,7 +56,7 @@ export function proxyRoutes(parts: Parts) {
     tags: ['proxies'],
     security: [{ bearer: [] }],
     middleware: [readers(parts.tokens)] as const,
-    request: { query: z.object({ scope: scopeParam }) },
+    request: { query: z.strictObject({ scope: scopeParam }) },
     responses: {
       200: { description: 'The proxies by name.', content: { 'application/json': { schema: proxyList } } },
       ...refusals('invalid', 'unauthenticated', 'forbidden'),

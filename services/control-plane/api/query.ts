@@ -1,14 +1,17 @@
-import type { z } from '@hono/zod-openapi';
+import { z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
-import { pathText } from '../../policy/problems.ts';
+import { fieldErrors } from '../../policy/problems.ts';
 import { Problem } from './problem.ts';
 
-type Checked = { target: string; success: true } | { target: string; success: false; error: z.core.$ZodError };
+type Checked = { target: string; success: true } | { target: string; success: false; error: z.core.$ZodError; data?: unknown };
 
 /** Refuses a query, path or header that a route's schema doesn't take, naming every bad one. */
 export function refuseBadQuery(result: Checked, _c: Context): void {
   if (result.success) return;
-  const errors = result.error.issues.map((issue) => ({ path: `${result.target}.${pathText(issue.path)}`, message: issue.message }));
+  const errors = fieldErrors(z.unknown(), result.error.issues, result.data).map(({ path, message }) => ({
+    path: `${result.target}.${path}`,
+    message: message === 'is no field here' ? 'is no parameter here' : message,
+  }));
   throw new Problem('invalid', `${errors[0]?.path}: ${errors[0]?.message}.`, { errors });
 }
 

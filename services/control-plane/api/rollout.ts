@@ -23,6 +23,9 @@ const rolloutResource = z
         reason: z.string().nullable().describe('Why not, as far as it is known.'),
       }),
     ),
+    disconnected: z
+      .array(z.string())
+      .describe('Proxies that it concerns and that were heard of lately, but are not connected: `done` does not speak for them.'),
     incomplete: z.array(z.string()).describe('Replicas that could not be asked.'),
   })
   .openapi('Rollout');
@@ -43,7 +46,7 @@ export function rolloutRoutes(parts: Parts) {
     security: [{ bearer: [] }],
     middleware: [readers(parts.tokens)] as const,
     request: {
-      query: z.object({
+      query: z.strictObject({
         revision: z.coerce.number().int().min(0).describe('The `resourceVersion` that a change answered.'),
         policy: z.string().max(253).optional().describe('Look only at the proxies that this policy selects.'),
         scope: scopeParam,
@@ -78,7 +81,10 @@ export function rolloutRoutes(parts: Parts) {
     };
     if (scope !== 'local') refuseUnknown();
     const local = rollout(view, revision, policy, preferredWaitMs(c), signal);
-    if (scope === 'local') return c.json({ ...(await local), proxies: [...(await local).proxies], incomplete: [] }, 200);
+    if (scope === 'local') {
+      const own = await local;
+      return c.json({ ...own, proxies: [...own.proxies], disconnected: [...own.disconnected], incomplete: [] }, 200);
+    }
     const path = `/v1/rollout?scope=local&revision=${revision}${policy === undefined ? '' : `&policy=${encodeURIComponent(policy)}`}`;
     const authorization = c.req.header('authorization') ?? '';
     for (;;) {
@@ -108,6 +114,8 @@ function together(own: Rollout, others: readonly RolloutResource[], incomplete: 
     selected: proxies.length,
     acknowledged,
     proxies,
+    // One that another replica holds has moved there.
+    disconnected: [...new Set([own, ...others].flatMap((answer) => answer.disconnected))].filter((name) => !byName.has(name)).sort(),
     incomplete: [...incomplete],
   };
 }

@@ -28,7 +28,7 @@ export function statusRoutes(parts: Parts) {
     tags: ['status'],
     security: [{ bearer: [] }],
     middleware: [readers(parts.tokens)] as const,
-    request: { query: z.object({ scope: scopeParam }) },
+    request: { query: z.strictObject({ scope: scopeParam }) },
     responses: {
       200: { description: 'The numbers.', content: { 'application/json': { schema: status } } },
       ...refusals('invalid', 'unauthenticated', 'forbidden'),

@@ -1,6 +1,8 @@
+import { MAX_RULESET_BYTES } from '../../../filter/assembly/layout.ts';
 import { policyEnd } from '../../policy/end.ts';
 import type { Policy } from '../../policy/schema.ts';
 import { type Identity, selects } from '../../policy/selector.ts';
+import { compileRuleset } from '../ruleset/compile.ts';
 import type { Cancel, Runtime } from '../runtime.ts';
 import type { Change, StoredPolicy } from '../store/store.ts';
 import { Compiler, Group, nextEnd } from './group.ts';
@@ -127,6 +129,29 @@ export class Fleet {
       }
     }
     return names.sort();
+  }
+
+  /**
+   * The first proxy of this replica whose ruleset would grow beyond what a filter takes, were this policy in force; undefined when there is none.
+   */
+  overfilledBy(policy: Policy): { readonly proxy: string; readonly bytes: number } | undefined {
+    const now = this.#options.runtime.clock.now();
+    const added = { policy, appliedAt: now };
+    const alone = compileRuleset([added], now).length;
+    const others = [...this.#policies.values()].filter((stored) => stored.policy.metadata.name !== policy.metadata.name);
+    const looked = new Set<string>();
+    for (const { identity, ruleset, proxies } of this.#groups.values()) {
+      // Far from the bound nothing is compiled for the question alone.
+      if (ruleset.bytes.length + alone <= MAX_RULESET_BYTES / 2 || looked.has(ruleset.version)) continue;
+      if (!readable(identity) || !selects(policy.spec.selector, identity)) continue;
+      looked.add(ruleset.version);
+      const bytes = this.#compiler.fullLength([...others, added], identity, now);
+      const [proxy] = proxies;
+      if (proxy === undefined || bytes <= MAX_RULESET_BYTES) continue;
+      // What makes it smaller is welcome, also when it is still too large.
+      if (bytes > this.#compiler.fullLength(this.#policies.values(), identity, now)) return { proxy, bytes };
+    }
+    return undefined;
   }
 
   /** Calls `listener` after anything changed that a rollout depends on; many changes at once are told once. */

@@ -1,7 +1,7 @@
 import { MAX_RULESET_BYTES } from '../../../filter/assembly/layout.ts';
 import { ruleEnd } from '../../policy/end.ts';
 import { type Identity, selects } from '../../policy/selector.ts';
-import { compileRuleset, rulesetVersion } from '../ruleset/compile.ts';
+import { type Applied, compileRuleset, rulesetVersion } from '../ruleset/compile.ts';
 import type { StoredPolicy } from '../store/store.ts';
 
 /** The bytes that proxies run, with their version. */
@@ -76,6 +76,14 @@ export class Compiler {
     }
     this.#leftOut(first.slice(fits.taken.length).map((stored) => stored.policy.metadata.name));
     return fits;
+  }
+
+  /** How long the ruleset of `identity` would be without leaving anything out, in bytes. */
+  fullLength(policies: Iterable<Applied>, identity: Identity, now: number): number {
+    return compileRuleset(
+      [...policies].filter(({ policy }) => selects(policy.spec.selector, identity)),
+      now,
+    ).length;
   }
 
   #sweep(): void {

@@ -19,6 +19,8 @@ export interface Rollout {
   readonly selected: number;
   readonly acknowledged: number;
   readonly proxies: readonly RolloutProxy[];
+  /** Proxies that it concerns and that are known, but not connected: nobody can tell what they run. */
+  readonly disconnected: readonly string[];
 }
 
 /** What a replica knows when it is asked for a rollout. */
@@ -35,9 +37,13 @@ export function rolloutNow(view: RolloutView, revision: number, policy: string |
   const now = view.runtime.clock.now();
   const selector = policy === undefined ? undefined : view.policy(policy)?.policy.spec.selector;
   const proxies: RolloutProxy[] = [];
+  const disconnected: string[] = [];
   for (const proxy of view.fleet.proxies) {
-    if (!isConnected(proxy, now)) continue;
     if (policy !== undefined && (selector === undefined || !selects(selector, proxy.group.identity))) continue;
+    if (!isConnected(proxy, now)) {
+      disconnected.push(proxy.hello.name);
+      continue;
+    }
     const wanted = proxy.group.ruleset.version;
     const acknowledged = proxy.hello.acknowledged === wanted;
     proxies.push({
@@ -51,7 +57,7 @@ export function rolloutNow(view: RolloutView, revision: number, policy: string |
   proxies.sort((a, b) => (a.name < b.name ? -1 : 1));
   const acknowledged = proxies.filter((proxy) => proxy.acknowledged).length;
   const done = view.seen() >= revision && acknowledged === proxies.length;
-  return { revision, done, selected: proxies.length, acknowledged, proxies };
+  return { revision, done, selected: proxies.length, acknowledged, proxies, disconnected: disconnected.sort() };
 }
 
 /** The same, held until it is done, the wait ends or the client is gone. */
