@@ -8,6 +8,8 @@ import { report } from './report.ts';
 
 /** Node's timers count to 24.8 days; nobody waits for a day. */
 const LONGEST_MS = 86_400_000;
+/** As in a bearer credential: printable ASCII. */
+const TOKEN = /^[\x21-\x7e]+$/;
 const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m)?$/;
 
 /**
@@ -103,12 +105,12 @@ export abstract class HfiCommand extends Command {
     // What is typed wins over variables: --context names both the address and the token, unless these are typed too.
     const byContext = this.isTyped('context');
     const address = byContext && !this.isTyped('control-plane-addr') ? undefined : flags['control-plane-addr'];
-    const typedToken = byContext && !this.isTyped('token') ? undefined : flags.token || undefined;
+    const typedToken = byContext && !this.isTyped('token') ? undefined : flags.token?.trim() || undefined;
     const url = address ?? context?.url;
     if (url === undefined) {
       throw new Failure(
         'No control plane is known: start a sandbox with npm start, add a context with hfi context add, or use --control-plane-addr.',
-        EXIT.usage,
+        EXIT.noServer,
       );
     }
     if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
@@ -120,6 +122,9 @@ export abstract class HfiCommand extends Command {
       // A context's token is for its own control plane alone.
       (address === undefined || address === context?.url ? context?.token : undefined);
     if (token === undefined) throw new Failure('No token is known: set HFI_TOKEN, or use --token-file or a context.', EXIT.notAllowed);
+    if (!TOKEN.test(token)) {
+      throw new Failure('The token has a space, a line break or another character that no token has; see that it is one line.', EXIT.usage);
+    }
     return { url, token, timeoutMs: durationMs('timeout', flags.timeout) };
   }
 

@@ -4,6 +4,9 @@ import { type Answer, ask } from './ask.ts';
 import { EXIT } from './exit-codes.ts';
 import { Failure } from './failure.ts';
 
+/** In each answer of a control plane. Not by import: that would load the control plane. */
+const CONTROL_PLANE_HEADER = 'hfi-control-plane';
+
 /** One thing that is wrong with what was sent. */
 export interface Wrong {
   readonly path: string;
@@ -45,11 +48,11 @@ export type Client = ReturnType<typeof makeClient>;
 /** The typed client of the API. A server that can't be reached, or is silent, is a `Failure`. */
 export function makeClient(target: Target) {
   const asked = async (input: unknown, init?: RequestInit): Promise<Answer> => {
-    try {
-      return await ask(String(input), init ?? {}, target.timeoutMs);
-    } catch (error) {
-      throw unreachable(target, error as NodeJS.ErrnoException);
-    }
+    const answer = await ask(String(input), init ?? {}, target.timeoutMs).catch((error: NodeJS.ErrnoException) => {
+      throw unreachable(target, error);
+    });
+    if (answer.headers.get(CONTROL_PLANE_HEADER) !== null) return answer;
+    throw new Failure(`What answers at ${target.url} is no HFI control plane (status ${answer.status}).`, EXIT.noServer);
   };
   return hc<AppType>(target.url, { headers: { authorization: `Bearer ${target.token}` }, fetch: asked as unknown as typeof fetch });
 }
@@ -73,9 +76,7 @@ function unreachable({ url, timeoutMs }: Target, error: NodeJS.ErrnoException): 
 export async function taken<T>(
   answer: Pick<Answer, 'ok' | 'status' | 'text'> & { json(): Promise<T> },
 ): Promise<Exclude<T, { type: string }>> {
-  const body = parsed(await answer.text());
-  if (body === undefined)
-    throw new Refusal(answer.status, '', `What answers there is no HFI control plane (status ${answer.status}, no JSON).`, []);
+  const body: unknown = JSON.parse(await answer.text());
   if (answer.ok) return body as Exclude<T, { type: string }>;
   const { code = '', detail = `The control plane answered ${answer.status}.`, errors = [] } = body as Partial<ProblemBody>;
   throw new Refusal(answer.status, code, detail, errors);
@@ -85,13 +86,4 @@ interface ProblemBody {
   readonly code: string;
   readonly detail: string;
   readonly errors: readonly Wrong[];
-}
-
-function parsed(text: string): object | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

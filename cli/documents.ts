@@ -1,6 +1,7 @@
+import { isUtf8 } from 'node:buffer';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Document, isAlias, isCollection, isMap, isScalar, isSeq, LineCounter, parseAllDocuments } from 'yaml';
+import { type Document, isAlias, isCollection, isMap, isScalar, isSeq, LineCounter, parseAllDocuments, visit } from 'yaml';
 import { duplicateKeys } from '../services/policy/duplicate-keys.ts';
 
 /** One document of a file: what it says, and where. */
@@ -19,6 +20,17 @@ const ENDINGS = /\.(ya?ml|json)$/i;
 export interface Read {
   readonly documents: readonly PolicyDocument[];
   readonly wrong: readonly string[];
+}
+
+/** Nobody reads more of one error, or more errors. */
+const MOST = { characters: 300, errors: 20 };
+
+/** What is wrong, a line each; what is too much to read is counted. */
+export function asLines(wrong: readonly string[]): string {
+  const lines = wrong
+    .slice(0, MOST.errors)
+    .map((line) => `  ${line.length > MOST.characters ? `${line.slice(0, MOST.characters)}…` : line}`);
+  return [...lines, ...(wrong.length > MOST.errors ? [`  and ${wrong.length - MOST.errors} more`] : [])].join('\n');
 }
 
 /**
@@ -55,7 +67,16 @@ function parse(source: string, text: string, wrong: string[]): PolicyDocument[] 
       const { line, col } = lines.linePos(offset);
       wrong.push(`${source}:${line}:${col}: the key ${JSON.stringify(key)} is there twice`);
     }
-    return document.errors.length + twice.length === 0 && !isEmpty(document) ? [asPolicy(source, document, lines)] : [];
+    let finite = true;
+    visit(document, {
+      Scalar(_key, { value, source: text, range }) {
+        if (typeof value !== 'number' || Number.isFinite(value)) return;
+        const { line, col } = lines.linePos(range?.[0] ?? 0);
+        wrong.push(`${source}:${line}:${col}: ${text ?? value} is no number that can be sent`);
+        finite = false;
+      },
+    });
+    return finite && document.errors.length + twice.length === 0 && !isEmpty(document) ? [asPolicy(source, document, lines)] : [];
   });
 }
 
@@ -80,7 +101,9 @@ function within(source: string, recursive: boolean, wrong: string[]): string[] {
 
 async function textOf(source: string, timeoutMs: number): Promise<string> {
   if (/^https?:\/\//.test(source)) return download(source, timeoutMs);
-  return readFileSync(source === '-' ? 0 : source, 'utf8');
+  const bytes = readFileSync(source === '-' ? 0 : source);
+  if (!isUtf8(bytes)) throw new Error('it is no text in UTF-8');
+  return bytes.toString('utf8');
 }
 
 async function download(url: string, timeoutMs: number): Promise<string> {

@@ -10,7 +10,7 @@ export const EXIT = {
 
 export const EXIT_MEANINGS: Readonly<Record<number, string>> = {
   [EXIT.done]: 'done',
-  [EXIT.refused]: 'refused: not valid, in conflict, or not acknowledged in time',
+  [EXIT.refused]: 'refused: not valid, in conflict, not acknowledged in time, or a proxy is not well',
   [EXIT.usage]: 'the command line is wrong',
   [EXIT.noServer]: 'no server: the control plane, or etcd behind it, does not answer',
   [EXIT.notFound]: 'what was asked for is not there',

@@ -41,6 +41,7 @@ function oclifWords({ message, flags }: Told, known: readonly string[]): string 
   const text = message
     .replace(/\nSee more help with --help$/, '')
     .replace(/^The following errors? occurred:\s*/, '')
+    .replaceAll(/:\s*\n\s*/g, ': ')
     .replaceAll(/\s*\n\s*/g, '; ');
   const hints = (Array.isArray(flags) ? flags : []).map((flag: string) => {
     const near = flag.startsWith('--') ? nearest(flag.slice(2), known) : undefined;

@@ -8,6 +8,8 @@ export interface Rollout {
   readonly acknowledged: number;
   /** The proxies that don't run it yet, with the reason if they gave one. */
   readonly pending: readonly string[];
+  /** The proxies that it concerns and that nobody hears of at the moment. */
+  readonly disconnected: readonly string[];
   readonly incomplete: readonly string[];
   /** Milliseconds that were waited. */
   readonly ms: number;
@@ -35,16 +37,19 @@ export async function waitForRollout(target: Target, revision: string, policy: s
       const pending = state.proxies
         .filter(({ acknowledged }) => !acknowledged)
         .map(({ name, reason }) => (reason === null ? name : `${name} (${reason})`));
-      const { done, selected, acknowledged, incomplete } = state;
-      return { done, selected, acknowledged, pending, incomplete, ms: performance.now() - begun };
+      const { done, selected, acknowledged, disconnected, incomplete } = state;
+      return { done, selected, acknowledged, pending, disconnected, incomplete, ms: performance.now() - begun };
     }
     if (seconds === 0) await sleep(PAUSE_MS);
   }
 }
 
 /** One line on a rollout. */
-export function inWords({ done, selected, acknowledged, pending, incomplete, ms }: Rollout): string {
-  const missing = incomplete.length === 0 ? '' : `; could not ask replica ${incomplete.join(', ')}`;
+export function inWords({ done, selected, acknowledged, pending, disconnected, incomplete, ms }: Rollout): string {
+  const missing = [
+    ...(disconnected.length === 0 ? [] : [`; not connected, so not asked: ${disconnected.join(', ')}`]),
+    ...(incomplete.length === 0 ? [] : [`; could not ask replica ${incomplete.join(', ')}`]),
+  ].join('');
   const count = `acknowledged by ${acknowledged} of ${selected} ${selected === 1 ? 'proxy' : 'proxies'}`;
   return done
     ? `${count} in ${Math.round(ms)} ms${missing}`

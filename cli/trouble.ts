@@ -8,6 +8,11 @@ export interface ProxyState {
   readonly lastSeen: string;
 }
 
+/** Whether somebody should look at a proxy: not one that is gone, perhaps scaled down, nor one that takes a change this moment. */
+export function isUnwell(proxy: ProxyState): boolean {
+  return proxy.connected && (!proxy.layoutFits || proxy.unreadable.length > 0 || (!proxy.current && proxy.refused !== null));
+}
+
 /** What is wrong with a proxy, in words; undefined when nothing is. */
 export function troubleOf(proxy: ProxyState): string | undefined {
   if (!proxy.connected) return `not connected, last seen ${proxy.lastSeen}`;

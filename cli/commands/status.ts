@@ -1,7 +1,7 @@
 import { HfiCommand } from '../base.ts';
 import { taken } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
-import { troubleOf } from '../trouble.ts';
+import { isUnwell, troubleOf } from '../trouble.ts';
 
 export default class Status extends HfiCommand {
   static override summary = 'Show on one screen how everything is.';
@@ -15,6 +15,7 @@ export default class Status extends HfiCommand {
       client.v1.status.$get({ query: {} }).then((answer) => taken(answer)),
       client.v1.proxies.$get({ query: {} }).then((answer) => taken(answer)),
     ]);
+    if (proxies.items.some(isUnwell)) process.exitCode = EXIT.refused;
     if (!status.etcd.reachable) process.exitCode = EXIT.noServer;
     if (this.format !== 'table') return this.printValue({ ...status, url: this.target(flags).url, items: proxies.items });
     const { etcd, policies } = status;

@@ -26,7 +26,7 @@ export async function upDetached(folder: string, flags: readonly string[]): Prom
       throw new SandboxFailure(
         readFileSync(file, 'utf8')
           .trim()
-          .replace(/^ ?›? *Error: /gm, ''),
+          .replace(/^error: /gm, ''),
       );
     await sleep(50);
   }

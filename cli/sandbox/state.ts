@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { isRunning, type ProcessId } from './process.ts';
-import type { PartStatus } from './supervisor.ts';
+import { answers, type PartStatus } from './supervisor.ts';
 
 /** A sidecar as `hfi sandbox status` shows it. */
 export interface ProxyInfo {
@@ -75,13 +75,17 @@ export interface SandboxStatus {
   readonly up: boolean;
 }
 
-/** What of the sandbox runs now, by asking the system about each process. */
-export function statusOf(state: SandboxState): SandboxStatus {
+/** What of the sandbox runs now, by asking the system about each process, and each part whether it serves: at most a second. */
+export async function statusOf(state: SandboxState): Promise<SandboxStatus> {
   const supervised = isRunning(state.supervisor);
-  const parts = state.parts.map((part) => {
-    const runs = part.state !== 'dead' && isRunning(part);
-    return { name: part.name, state: runs ? part.state : ('dead' as const), pid: runs ? part.pid : null, ended: part.ended ?? null };
-  });
+  const parts = await Promise.all(
+    state.parts.map(async (part) => {
+      const { name, ended = null } = part;
+      if (part.state === 'dead' || !isRunning(part)) return { name, state: 'dead' as const, pid: null, ended };
+      const silent = part.state === 'running' && !(await answers(part.readyUrl));
+      return { name, state: silent ? ('silent' as const) : part.state, pid: part.pid, ended };
+    }),
+  );
   const pid = (name: string): number | null => parts.find((part) => part.name === name)?.pid ?? null;
   return {
     controlPlane: { url: state.controlPlaneUrl, pid: pid('control-plane') },

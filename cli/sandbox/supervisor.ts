@@ -15,11 +15,13 @@ export interface Part {
   readonly readyUrl: string;
 }
 
-export type PartState = 'starting' | 'running' | 'dead';
+/** `silent`: its process is there, but it does not answer. */
+export type PartState = 'starting' | 'running' | 'silent' | 'dead';
 
 export interface PartStatus extends ProcessId {
   readonly name: string;
   readonly state: PartState;
+  readonly readyUrl: string;
   /** How it ended, such as `exit 1` or `SIGKILL`. */
   readonly ended?: string;
 }
@@ -89,7 +91,7 @@ export class Supervisor {
     }
     const { pid } = child;
     this.#tellReaper('+', pid);
-    const running: Running = { part, child, status: { name: part.name, state: 'starting', ...processId(pid) } };
+    const running: Running = { part, child, status: { name: part.name, state: 'starting', readyUrl: part.readyUrl, ...processId(pid) } };
     this.#parts.set(part.name, running);
     this.#changed();
     child.on('exit', (code, signal) => {
@@ -143,7 +145,8 @@ export class Supervisor {
   }
 }
 
-async function answers(url: string): Promise<boolean> {
+/** Whether a part serves: its ready page answers 200 within a second. */
+export async function answers(url: string): Promise<boolean> {
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(1000) });
     await answer.arrayBuffer();

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -30,6 +31,40 @@ describe('hfi policy apply', function () {
       assert.equal(code, 0, stderr);
       assert.equal(stdout, 'policy/p1 created\npolicy/p2 created\npolicy/p3 created\npolicy/p4 created\n');
       assert.deepEqual(await names(), ['p1', 'p2', 'p3', 'p4']);
+    });
+
+    it('what policy get prints', async () => {
+      await apply(['-f', '-'], policyText('kept'));
+      const { stdout } = await stack.hfi(['policy', 'get', 'kept']);
+      const again = await apply(['-f', '-'], stdout.replace('503', '504'));
+      assert.equal(again.stdout, 'policy/kept configured\n', again.stderr);
+    });
+
+    it('no file that is not text', async () => {
+      stack.file('blob.yaml', '');
+      writeFileSync(join(stack.processes.folder, 'blob.yaml'), Buffer.from([0xff, 0xfe, 0, 1, 2]));
+      const { code, stderr } = await apply(['-f', 'blob.yaml']);
+      assert.equal(code, 1);
+      assert.match(stderr, /blob\.yaml: can not be read: it is no text in UTF-8/);
+    });
+
+    it('no number that JSON can not say, with its place', async () => {
+      const { code, stderr } = await apply(['-f', '-'], policyText('nan', '{ abort: { httpStatus: .nan } }'));
+      assert.equal(code, 1);
+      assert.match(stderr, /stdin:6:\d+: \.nan is no number that can be sent/);
+    });
+
+    it('says at most 20 errors, each short enough to read', async () => {
+      const { code, stderr } = await apply(['-f', '-'], `x: [${'}'.repeat(5000)}\n`);
+      assert.equal(code, 1);
+      assert.ok(stderr.length < 8000, `${stderr.length} characters`);
+      const long = await apply(['-f', '-'], policyText('x').replace('fault', 'f'.repeat(100_000)));
+      assert.ok(long.code === 1 && long.stderr.length < 1000, `${long.stderr.length} characters`);
+    });
+
+    it('warns once', async () => {
+      const { stderr } = await apply(['-f', '-'], 'metadata: {name: all}\nspec: {rules: [{fault: {abort: {httpStatus: 503}}}]}\n');
+      assert.equal(stderr.match(/every workload/g)?.length, 1, stderr);
     });
 
     it('standard input, with empty documents between', async () => {

@@ -21,7 +21,7 @@ describe('hfi: contexts and tokens', function () {
   before(async () => {
     server = createServer((request, response) => {
       seen.push(request.headers.authorization?.replace('Bearer ', ''));
-      response.writeHead(200, { 'content-type': 'application/json' }).end('{"items":[],"nextCursor":null}');
+      response.writeHead(200, { 'content-type': 'application/json', 'hfi-control-plane': '0' }).end('{"items":[],"nextCursor":null}');
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

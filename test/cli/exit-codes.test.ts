@@ -44,7 +44,7 @@ describe('hfi: exit codes', function () {
     { what: '2: an unknown command of a topic', args: ['policy', 'lst'], code: 2, says: /did you mean "hfi policy list"/ },
     { what: '2: an unknown flag, with the nearest', args: ['policy', 'list', '--ouput', 'json'], code: 2, says: /--output/ },
     { what: '2: a value that a flag does not take', args: ['policy', 'list', '-o', 'xml'], code: 2, says: /table, json, yaml/ },
-    { what: '2: a needed argument is missing', args: ['policy', 'get'], code: 2, says: /name/i },
+    { what: '2: a needed argument is missing', args: ['policy', 'get'], code: 2, says: /^error: Missing 1 required arg: name/ },
     { what: '2: a needed flag is missing', args: ['policy', 'apply'], code: 2, says: /filename/ },
     { what: '2: too many arguments', args: ['policy', 'get', 'a', 'b'], code: 2, says: /argument/i },
     { what: '2: no duration', args: ['policy', 'list', '--timeout', 'soon'], code: 2, says: /--timeout.*10s/ },
@@ -55,6 +55,19 @@ describe('hfi: exit codes', function () {
       says: /name is empty/,
     })),
     { what: '2: a lease that no filter takes', args: ['sandbox', 'up', '--lease', '500ms'], code: 2, says: /--lease.*1s/ },
+    ...['nope', 'localhost:99999'].map((upstream) => ({
+      what: `2: ${upstream} is no address of a service`,
+      args: ['sandbox', 'run', '--upstream', upstream],
+      code: 2,
+      says: /--upstream.*localhost:3000/,
+    })),
+    {
+      what: '2: two ports that are the same',
+      args: ['sandbox', 'up', '--port', '9000', '--frontend-port', '9000'],
+      code: 2,
+      says: /--port and --frontend-port are both 9000/,
+    },
+    { what: '2: a token that is none', args: ['policy', 'list'], env: { HFI_TOKEN: 'two\nlines' }, code: 2, says: /token.*line break/ },
     { what: '2: an address that is no URL', args: ['policy', 'list', '--control-plane-addr', 'nowhere'], code: 2, says: /http:\/\// },
     { what: '2: a context that is not there', args: ['policy', 'list', '--context', 'nope'], code: 2, says: /nope.*context add/ },
     { what: '1: a file that is not there', args: ['policy', 'apply', '-f', 'missing.yaml'], code: 1, says: /missing\.yaml.*not there/ },
@@ -80,8 +93,8 @@ describe('hfi: exit codes', function () {
   it('5: no token at all', async () => {
     assertFailure(await hfi(['policy', 'list', '--control-plane-addr', stack.server.url]), { code: 5, says: /HFI_TOKEN/ });
   });
-  it('2: no control plane is known', async () => {
-    assertFailure(await hfi(['policy', 'list'], { cwd: stack.processes.folder }), { code: 2, says: /npm start.*context add/ });
+  it('3: no control plane is known', async () => {
+    assertFailure(await hfi(['policy', 'list'], { cwd: stack.processes.folder }), { code: 3, says: /npm start.*context add/ });
   });
 
   it('no token is ever shown', async () => {
@@ -152,6 +165,7 @@ describe('hfi: exit code 3, no server', function () {
   for (const [what, status, body] of [
     ['a proxy that answers 502 in HTML', 502, '<html>bad gateway</html>'],
     ['something else that answers 200 in HTML', 200, '<html>welcome</html>'],
+    ['something else that answers JSON', 200, '{"hello":"world"}'],
   ] as const) {
     it(what, async () => {
       const ended = await against((_request, response) => {

@@ -20,7 +20,7 @@ describe('hfi: control plane and token', () => {
       const tokens: string[] = [];
       const server = createServer((request, response) => {
         tokens.push(String(request.headers.authorization).replace('Bearer ', ''));
-        response.writeHead(200, { 'content-type': 'application/json' }).end('{"items":[],"nextCursor":null}');
+        response.writeHead(200, { 'content-type': 'application/json', 'hfi-control-plane': '0' }).end('{"items":[],"nextCursor":null}');
       });
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
       servers.push({ server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, tokens });

@@ -54,6 +54,24 @@ describe('sandbox', function () {
     await place.up();
   });
 
+  it('says of a part that hangs that it is silent, and of a part that is none which there are', async () => {
+    await place.up();
+    const { parts } = await place.state();
+    const hanging = parts.find(({ name }) => name === 'control-plane');
+    assert.ok(hanging);
+    process.kill(hanging.pid, 'SIGSTOP');
+    const status = await place.status();
+    assert.deepEqual(
+      status.parts.filter(({ state }) => state !== 'running').map(({ name, state }) => `${name} ${state}`),
+      ['control-plane silent'],
+    );
+    assert.equal(status.up, false);
+    process.kill(hanging.pid, 'SIGCONT');
+    const { code, stderr } = await place.hfi(['sandbox', 'restart', 'controlplane']);
+    assert.equal(code, 4);
+    assert.match(stderr, /no part "controlplane"; did you mean control-plane/);
+  });
+
   it('leaves nothing running when it is killed', async () => {
     const running = await place.up();
     const state = await place.state();
@@ -78,8 +96,8 @@ describe('sandbox', function () {
     assert.notEqual(after.proxies[1]?.pid, backend.pid);
     assert.equal(after.proxies[0]?.pid, before.proxies[0]?.pid, 'the others are left alone');
     const wrong = await place.hfi(['sandbox', 'restart', 'nothing']);
-    assert.equal(wrong.code, 1);
-    assert.match(wrong.stderr, /There is no part nothing/);
+    assert.equal(wrong.code, 4);
+    assert.match(wrong.stderr, /There is no part "nothing"; there are: etcd, control-plane/);
   });
 
   it('runs detached', async () => {

@@ -1,7 +1,7 @@
 import { Flags } from '@oclif/core';
 import { durationMs, HfiCommand, type TargetFlags } from '../../base.ts';
 import { Refusal, taken } from '../../client.ts';
-import { type PolicyDocument, readDocuments } from '../../documents.ts';
+import { asLines, type PolicyDocument, readDocuments } from '../../documents.ts';
 import { EXIT } from '../../exit-codes.ts';
 import { Failure } from '../../failure.ts';
 import type { PolicyResource } from '../../policies.ts';
@@ -80,7 +80,8 @@ export default class PolicyApply extends HfiCommand {
       { headers: { 'content-type': 'application/json' } },
     );
     const { result, policy, proxies, warnings } = await taken(answer);
-    for (const warning of warnings) this.note(`warning: policy/${name}: ${warning}`);
+    // Everything is asked for without doing it first: warned once.
+    if (dryRun) for (const warning of warnings) this.note(`warning: policy/${policy.metadata.name}: ${warning}`);
     return { name, result, resourceVersion: policy.metadata.resourceVersion, proxies, policy };
   }
 
@@ -106,7 +107,7 @@ export default class PolicyApply extends HfiCommand {
         }
       }
     }
-    if (wrong.length > 0) throw new Failure(`not valid; nothing was applied:\n  ${wrong.join('\n  ')}`, EXIT.refused);
+    if (wrong.length > 0) throw new Failure(`not valid; nothing was applied:\n${asLines(wrong)}`, EXIT.refused);
     if (flags['dry-run'] && this.format === 'table') for (const { name, result } of fine) this.say(`policy/${name} ${result} (dry run)`);
     return fine;
   }

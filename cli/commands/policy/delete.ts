@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { Flags } from '@oclif/core';
 import { durationMs, HfiCommand, type TargetFlags } from '../../base.ts';
 import { Refusal, taken } from '../../client.ts';
-import { readDocuments } from '../../documents.ts';
+import { asLines, readDocuments } from '../../documents.ts';
 import { EXIT } from '../../exit-codes.ts';
 import { Failure } from '../../failure.ts';
 import { inWords, waitForRollout } from '../../rollout.ts';
@@ -55,7 +55,7 @@ export default class PolicyDelete extends HfiCommand {
   private async names(typed: readonly string[], files: readonly string[], timeoutMs: number): Promise<string[]> {
     if (typed.length === 0 && files.length === 0) throw new Failure('Name the policies to delete, or a file with -f.', EXIT.usage);
     const { documents, wrong } = files.length === 0 ? { documents: [], wrong: [] } : await readDocuments(files, false, timeoutMs);
-    if (wrong.length > 0) throw new Failure(`nothing was deleted:\n  ${wrong.join('\n  ')}`, EXIT.refused);
+    if (wrong.length > 0) throw new Failure(`nothing was deleted:\n${asLines(wrong)}`, EXIT.refused);
     if (typed.some((name) => name.trim() === '')) throw new Failure('A name is empty; nothing was deleted.', EXIT.usage);
     const names = [...typed, ...documents.map(({ name }) => name)];
     if (names.includes('')) throw new Failure('A document of the file has no metadata.name; nothing was deleted.', EXIT.refused);

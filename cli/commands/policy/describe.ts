@@ -30,7 +30,7 @@ export default class PolicyDescribe extends HfiCommand {
     spec.rules.forEach((rule, i) => {
       const ends = status.rules[i]?.endsAt ?? null;
       this.say(
-        `Rule ${i}     ${matchInWords(rule.match)}: ${faultInWords(rule.fault)}${ends === null ? '' : `, ends in ${timeLeft(ends)}`}`,
+        `${`Rule ${i}`.padEnd(10)} ${matchInWords(rule.match)}: ${faultInWords(rule.fault)}${ends === null ? '' : `, ends in ${timeLeft(ends)}`}`,
       );
     });
     this.say(`Proxies    ${rollout.acknowledged} of ${rollout.selected} run it`);

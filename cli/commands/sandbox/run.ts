@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core';
+import { EXIT } from '../../exit-codes.ts';
+import { Failure } from '../../failure.ts';
 import { leaseFlag, SandboxCommand } from '../../sandbox/command.ts';
-import { SandboxFailure } from '../../sandbox/failure.ts';
 import { freePorts } from '../../sandbox/ports.ts';
 import { sandboxFolder } from '../../sandbox/project.ts';
 import { Sandbox } from '../../sandbox/sandbox.ts';
@@ -35,7 +36,7 @@ export default class Run extends SandboxCommand {
     const { flags } = await this.parse(Run);
     const [, host, port] = /^(?:http:\/\/)?(.+):(\d{1,5})\/?$/.exec(flags.upstream) ?? [];
     if (host === undefined || Number(port) < 1 || Number(port) > 65535) {
-      throw new SandboxFailure(`--upstream ${flags.upstream} is no address: give a host and a port, such as localhost:3000.`);
+      throw new Failure(`--upstream ${flags.upstream} is no address: give a host and a port, such as localhost:3000.`, EXIT.usage);
     }
     const leaseMs = leaseFlag(flags.lease);
     const progress = (line: string) => this.logToStderr(line);

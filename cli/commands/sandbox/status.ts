@@ -12,10 +12,16 @@ export default class Status extends SandboxCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Status);
-    const status = statusOf(this.requireState());
+    const status = await statusOf(this.requireState());
     if (flags.output === 'json') this.log(JSON.stringify(status, null, 2));
     else if (flags.output === 'yaml') this.log(stringify(status).trimEnd());
-    else for (const { name, state, pid, ended } of status.parts) this.log(`${name.padEnd(16)} ${state.padEnd(9)} ${pid ?? ended ?? '-'}`);
+    else {
+      const urls: Record<string, string> = { etcd: status.etcd.url, 'control-plane': status.controlPlane.url };
+      for (const proxy of status.proxies) urls[`${proxy.name}-proxy`] = proxy.inboundUrl;
+      for (const { name, state, pid, ended } of status.parts) {
+        this.log(`${name.padEnd(16)} ${state.padEnd(9)} ${String(pid ?? ended ?? '-').padEnd(8)} ${urls[name] ?? ''}`.trimEnd());
+      }
+    }
     if (!status.up) this.exit(3);
   }
 }

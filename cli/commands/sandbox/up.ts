@@ -1,4 +1,6 @@
 import { Flags } from '@oclif/core';
+import { EXIT } from '../../exit-codes.ts';
+import { Failure } from '../../failure.ts';
 import { leaseFlag, SandboxCommand } from '../../sandbox/command.ts';
 import { upDetached } from '../../sandbox/detach.ts';
 import { sandboxFolder } from '../../sandbox/project.ts';
@@ -25,6 +27,7 @@ export default class Up extends SandboxCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(Up);
     const leaseMs = leaseFlag(flags.lease);
+    refuseSamePorts({ port: flags.port, 'frontend-port': flags['frontend-port'], 'backend-port': flags['backend-port'] });
     if (flags.detach) {
       const state = await upDetached(
         sandboxFolder(),
@@ -42,7 +45,11 @@ export default class Up extends SandboxCommand {
       died: ({ name, ended }) =>
         this.logToStderr(`${name} ended (${ended}). It stays down; bring it back with: npx hfi sandbox restart ${name}`),
     });
-    endOnSignals(() => sandbox.down());
+    endOnSignals(async () => {
+      this.logToStderr('Stopping …');
+      await sandbox.down();
+      this.logToStderr('The sandbox is down.');
+    });
     try {
       await sandbox.up();
     } catch (error) {
@@ -50,5 +57,15 @@ export default class Up extends SandboxCommand {
       throw error;
     }
     this.log(upScreen(sandbox.state, 'Stop it with Ctrl-C.'));
+  }
+}
+
+/** @throws Failure that names the two flags */
+function refuseSamePorts(ports: Readonly<Record<string, number>>): void {
+  const flagOf = new Map<number, string>();
+  for (const [flag, port] of Object.entries(ports)) {
+    const other = flagOf.get(port);
+    if (other !== undefined) throw new Failure(`--${other} and --${flag} are both ${port}; each needs a port of its own.`, EXIT.usage);
+    flagOf.set(port, flag);
   }
 }
