@@ -35,8 +35,9 @@ export async function buildCli(): Promise<void> {
     // A command's file is its class.
     footer: { js: 'if(module.exports.default)module.exports=module.exports.default;' },
     define: { 'import.meta.dirname': '__dirname', 'import.meta.filename': '__filename' },
+    // Large, and of use to a few commands: loaded when one speaks to a cluster.
     // oclif asks for the compiler only to run a plugin's sources; there are no plugins here.
-    external: ['typescript'],
+    external: ['typescript', '@kubernetes/client-node'],
     plugins: [commandsApart, leanOclif, leanClient],
     logLevel: 'warning',
   });

@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestOptions } from 'node:http';
+import type { Duplex } from 'node:stream';
 
 /** What of an HTTP answer is used. The body has been received whole. */
 export interface Answer {
@@ -19,12 +20,18 @@ interface Question {
  * Asks over HTTP as `fetch` does. Node's `fetch` takes longer to load than a short command to run.
  *
  * @param timeoutMs for the whole answer
+ * @param stream the connection to use; one of its own if not given
  * @throws Error with `code`: Node's, or ETIMEDOUT
  */
-export async function ask(url: string, { method = 'GET', headers, body }: Question, timeoutMs: number): Promise<Answer> {
+export async function ask(url: string, { method = 'GET', headers, body }: Question, timeoutMs: number, stream?: Duplex): Promise<Answer> {
   // Not by import: that asks node:http for every one of its exports, one of which loads Node's fetch.
   const { request } = process.getBuiltinModule(url.startsWith('https:') ? 'node:https' : 'node:http');
-  const options: RequestOptions = { method, agent: false, headers: Object.fromEntries(headers as Iterable<[string, string]>) };
+  const options: RequestOptions = {
+    method,
+    headers: Object.fromEntries((headers ?? []) as Iterable<[string, string]>),
+    // Node asks for a connection only where no agent is named.
+    ...(stream === undefined ? { agent: false } : { createConnection: () => stream }),
+  };
   return new Promise((resolve, reject) => {
     // Also when the other side hangs up in the middle: the process must not wait for the timer.
     const failed = (error: Error): void => {

@@ -125,7 +125,8 @@ export abstract class HfiCommand extends Command {
     if (!TOKEN.test(token)) {
       throw new Failure('The token has a space, a line break or another character that no token has; see that it is one line.', EXIT.usage);
     }
-    return { url, token, timeoutMs: durationMs('timeout', flags.timeout) };
+    const cluster = url === context?.url ? context.cluster : undefined;
+    return { url, token, cluster, timeoutMs: durationMs('timeout', flags.timeout) };
   }
 
   private isTyped(flag: string): boolean {

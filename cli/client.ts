@@ -1,6 +1,7 @@
 import { hc } from 'hono/client';
 import type { AppType } from '../services/control-plane/api/app.ts';
 import { type Answer, ask } from './ask.ts';
+import type { InCluster } from './cluster/control-plane.ts';
 import { EXIT } from './exit-codes.ts';
 import { Failure } from './failure.ts';
 
@@ -39,6 +40,8 @@ function exitOf(status: number): number {
 export interface Target {
   readonly url: string;
   readonly token: string;
+  /** When it is reached through the Kubernetes API: where it is. */
+  readonly cluster?: InCluster | undefined;
   /** Milliseconds for an answer. */
   readonly timeoutMs: number;
 }
@@ -48,7 +51,8 @@ export type Client = ReturnType<typeof makeClient>;
 /** The typed client of the API. A server that can't be reached, or is silent, is a `Failure`. */
 export function makeClient(target: Target) {
   const asked = async (input: unknown, init?: RequestInit): Promise<Answer> => {
-    const answer = await ask(String(input), init ?? {}, target.timeoutMs).catch((error: NodeJS.ErrnoException) => {
+    const stream = target.cluster === undefined ? undefined : await (await import('./cluster/control-plane.ts')).connect(target.cluster);
+    const answer = await ask(String(input), init ?? {}, target.timeoutMs, stream).catch((error: NodeJS.ErrnoException) => {
       throw unreachable(target, error);
     });
     if (answer.headers.get(CONTROL_PLANE_HEADER) !== null) return answer;

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { InCluster } from './cluster/control-plane.ts';
 import { EXIT } from './exit-codes.ts';
 import { Failure } from './failure.ts';
 
@@ -8,6 +9,8 @@ import { Failure } from './failure.ts';
 export interface Context {
   readonly url: string;
   readonly token: string;
+  /** When it is reached through the Kubernetes API: where it is. */
+  readonly cluster?: InCluster | undefined;
 }
 
 export interface Contexts {

@@ -27,6 +27,7 @@ import {
   HEADER_POLL_FAILURES,
   HEADER_PROXY,
   HEADER_REFUSED,
+  HEADER_REVISION,
   HEADER_TIME,
   HEADER_UNREADABLE,
   HEADER_VMS,
@@ -65,6 +66,8 @@ let failures: u64 = 0;
 let refusals: u64 = 0;
 /** The control plane's time in the answer under way. */
 let anchorTime: f64 = 0;
+/** The newest change of a policy that the control plane spoke of. */
+let revision: u64 = 0;
 let lastRefusal: u32 = 0;
 /** What failed last, so that each kind is logged once: an HTTP status or one of the above. */
 let lastFailure: u32 = NO_FAILURE;
@@ -137,6 +140,7 @@ function poll(): void {
   pairNumber(HEADER_LEASE, '', leaseMs);
   pairNumber(HEADER_VMS, '', alive);
   pairNumber(HEADER_POLL_FAILURES, '', failures);
+  if (revision != 0) pairNumber(HEADER_REVISION, '', revision);
   if (!noVersion(acknowledged)) pairBytes(HEADER_ACKNOWLEDGED, acknowledged, VERSION_BYTES);
   if (refusals != 0) {
     beginPair(HEADER_REFUSED);
@@ -183,6 +187,8 @@ export function answered(token: u32, bodySize: u32): bool {
   }
   const time = <f64>readNumber(resultAt, resultLength);
   renewLease(time);
+  // Not the larger of the two: after etcd was restored from a backup, revisions begin lower.
+  if (callResponseHeader(HEADER_REVISION)) revision = readNumber(resultAt, resultLength);
   const reason = status == 200 ? receive(bodySize) : REFUSED_NOT;
   if (reason == REFUSED_NOT) succeeded();
   else refuse(reason);

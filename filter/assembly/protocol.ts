@@ -22,6 +22,11 @@ export const HEADER_ACKNOWLEDGED: string = 'x-hfi-acknowledged';
 export const HEADER_REFUSED: string = 'x-hfi-refused';
 /** Request: how many polls failed since it started. */
 export const HEADER_POLL_FAILURES: string = 'x-hfi-poll-failures';
+/**
+ * Response: the revision of the newest change of a policy that the answer knows of. Request: that of the last answer. Another replica
+ * that has not seen so much yet answers only when it has, so that a proxy never goes back to older policies by asking elsewhere.
+ */
+export const HEADER_REVISION: string = 'x-hfi-revision';
 /** Request: the lease in milliseconds that this proxy keeps. */
 export const HEADER_LEASE: string = 'x-hfi-lease-ms';
 /** Request: how many VMs (workers and the main thread) run the filter. */

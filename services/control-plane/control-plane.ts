@@ -61,6 +61,9 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     get revision() {
       return follower.revision;
     },
+    get lastChange() {
+      return follower.lastChange;
+    },
     fresh: () => copyAge() <= config.staleMs,
   };
 

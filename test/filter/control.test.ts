@@ -44,6 +44,21 @@ describe('filter: polls', () => {
     assert.equal(second.headers['x-hfi-acknowledged'], version);
   });
 
+  it('tells of what revision it heard last, also when that went back', () => {
+    const envoy = new Envoy();
+    let call = envoy.poll();
+    assert.equal(call.headers['x-hfi-revision'], undefined);
+    for (const revision of ['4711', '12']) {
+      call.vm.answer(call, [
+        [':status', '304'],
+        ['x-hfi-time', String(Math.round(envoy.now))],
+        ['x-hfi-revision', revision],
+      ]);
+      call = envoy.poll();
+      assert.equal(call.headers['x-hfi-revision'], revision);
+    }
+  });
+
   it('acknowledges only when every worker runs the ruleset', () => {
     const envoy = new Envoy(3);
     const call = envoy.poll();

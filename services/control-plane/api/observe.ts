@@ -9,11 +9,13 @@ const POLLS = new Set(['/v1/ruleset', '/v1/rollout']);
 export const CONTROL_PLANE_HEADER = 'hfi-control-plane';
 
 /** Counts and logs each answer. Headers and queries are left out of the log: they may hold a token. */
-export function observe({ runtime, metrics, log, version }: Parts): MiddlewareHandler<Env> {
+export function observe({ runtime, metrics, log, version, serving }: Parts): MiddlewareHandler<Env> {
   return async (c, next) => {
     const start = runtime.clock.elapsed();
     await next();
     c.res.headers.set(CONTROL_PLANE_HEADER, version);
+    // A replica that ends waits for its connections, and a client keeps one open for its next request.
+    if (!serving()) c.res.headers.set('connection', 'close');
     const ms = runtime.clock.elapsed() - start;
     const route = routePath(c, -1);
     const { method } = c.req;

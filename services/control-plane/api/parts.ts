@@ -12,6 +12,8 @@ export interface Copy {
   readonly policies: ReadonlyMap<string, StoredPolicy>;
   /** The newest revision that is in it completely. */
   readonly revision: number;
+  /** The revision of the newest change of a policy that is in it. */
+  readonly lastChange: number;
   /** Whether it is known to be current, or was a short while ago. */
   fresh(): boolean;
 }

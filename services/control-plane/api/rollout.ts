@@ -1,5 +1,5 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
-import { type Rollout, rollout } from '../fleet/rollout.ts';
+import { type Rollout, rollout, rolloutNow } from '../fleet/rollout.ts';
 import { pause } from '../runtime.ts';
 import { readers } from './auth.ts';
 import type { Env } from './env.ts';
@@ -11,6 +11,7 @@ import { preferredWaitMs, refuseBadQuery } from './query.ts';
 const rolloutResource = z
   .object({
     revision: z.int(),
+    seen: z.boolean().describe('The control plane itself has seen the revision.'),
     done: z.boolean().describe('All connected proxies that it concerns run what they should.'),
     selected: z.int(),
     acknowledged: z.int(),
@@ -21,6 +22,7 @@ const rolloutResource = z
         version: z.string(),
         wanted: z.string(),
         reason: z.string().nullable().describe('Why not, as far as it is known.'),
+        lastSeen: z.iso.datetime().describe('When it was heard of last.'),
       }),
     ),
     disconnected: z
@@ -32,8 +34,9 @@ const rolloutResource = z
 
 type RolloutResource = z.output<typeof rolloutResource>;
 
-/** A peer that doesn't answer is asked again this often, in milliseconds, until it does or is known to be gone. */
-const ASK_AGAIN_MS = 250;
+/** Between two questions to the other replicas, in milliseconds: doubled from the least to the most. */
+const LEAST_PAUSE_MS = 2;
+const MOST_PAUSE_MS = 200;
 
 /** Whether a change has arrived at the proxies. */
 export function rolloutRoutes(parts: Parts) {
@@ -70,7 +73,8 @@ export function rolloutRoutes(parts: Parts) {
     const { revision, policy, scope } = c.req.valid('query');
     const signal = AbortSignal.any([c.req.raw.signal, parts.fleet.ending]);
     const { clock } = parts.runtime;
-    const deadline = clock.elapsed() + preferredWaitMs(c);
+    const waitMs = preferredWaitMs(c);
+    const deadline = clock.elapsed() + waitMs;
     // Nothing selected would look like a change that has arrived.
     const refuseUnknown = (): void => {
       if (policy === undefined || parts.copy.revision < revision || parts.copy.policies.has(policy)) return;
@@ -79,38 +83,48 @@ export function rolloutRoutes(parts: Parts) {
         `There is no policy ${JSON.stringify(policy)} any more; ask without its name whether its end has arrived.`,
       );
     };
-    if (scope !== 'local') refuseUnknown();
-    const local = rollout(view, revision, policy, preferredWaitMs(c), signal);
     if (scope === 'local') {
-      const own = await local;
-      return c.json({ ...own, proxies: [...own.proxies], disconnected: [...own.disconnected], incomplete: [] }, 200);
+      const own = await rollout(view, revision, policy, waitMs, signal);
+      return c.json({ ...shown(own), incomplete: [] }, 200);
     }
+    refuseUnknown();
     const path = `/v1/rollout?scope=local&revision=${revision}${policy === undefined ? '' : `&policy=${encodeURIComponent(policy)}`}`;
     const authorization = c.req.header('authorization') ?? '';
-    for (;;) {
-      const left = Math.max(0, deadline - clock.elapsed());
-      const asking = parts.peers.ask(path, rolloutResource, authorization, left, signal);
-      const [own, others] = await Promise.all([local, asking]);
-      const result = together(own, others.answers, others.incomplete);
+    // A proxy may poll another replica each time, so no replica alone can tell when all have acknowledged: all are asked again and again.
+    for (let pauseMs = LEAST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, MOST_PAUSE_MS)) {
+      const others = await parts.peers.ask(path, rolloutResource, authorization, 0, signal);
+      const result = together(shown(rolloutNow(view, revision, policy)), others.answers, others.incomplete);
       refuseUnknown();
-      if (result.done || signal.aborted || clock.elapsed() + ASK_AGAIN_MS >= deadline || !parts.serving()) return c.json(result, 200);
-      await pause(parts.runtime, ASK_AGAIN_MS);
+      const left = deadline - clock.elapsed();
+      if (result.done || signal.aborted || left <= 0 || !parts.serving()) return c.json(result, 200);
+      await pause(parts.runtime, Math.min(pauseMs, left));
     }
   });
 }
 
-/** What all replicas say, as one. A proxy that moved counts as what its new replica says. */
-function together(own: Rollout, others: readonly RolloutResource[], incomplete: readonly string[]): RolloutResource {
-  const byName = new Map<string, Rollout['proxies'][number]>();
+type Own = Omit<RolloutResource, 'incomplete'>;
+
+function shown({ proxies, disconnected, ...rest }: Rollout): Own {
+  return {
+    ...rest,
+    proxies: proxies.map((proxy) => ({ ...proxy, lastSeen: new Date(proxy.lastSeen).toISOString() })),
+    disconnected: [...disconnected],
+  };
+}
+
+/** What all replicas say, as one. Of a proxy that several know, the one that heard it last is right. */
+function together(own: Own, others: readonly Own[], incomplete: readonly string[]): RolloutResource {
+  const byName = new Map<string, RolloutResource['proxies'][number]>();
   for (const proxy of [own, ...others].flatMap((answer) => answer.proxies)) {
-    if (byName.get(proxy.name)?.acknowledged !== true) byName.set(proxy.name, proxy);
+    const known = byName.get(proxy.name);
+    if (known === undefined || known.lastSeen < proxy.lastSeen) byName.set(proxy.name, proxy);
   }
   const proxies = [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const acknowledged = proxies.filter((proxy) => proxy.acknowledged).length;
-  const seen = [own, ...others].every((answer) => answer.done || answer.proxies.some((proxy) => !proxy.acknowledged));
   return {
     revision: own.revision,
-    done: seen && acknowledged === proxies.length && incomplete.length === 0,
+    done: [own, ...others].every((answer) => answer.seen) && acknowledged === proxies.length && incomplete.length === 0,
+    seen: [own, ...others].every((answer) => answer.seen),
     selected: proxies.length,
     acknowledged,
     proxies,

@@ -11,6 +11,7 @@ import {
   HEADER_POLL_FAILURES,
   HEADER_PROXY,
   HEADER_REFUSED,
+  HEADER_REVISION,
   HEADER_TIME,
   HEADER_UNREADABLE,
   HEADER_VMS,
@@ -18,6 +19,7 @@ import {
 } from '../../../filter/assembly/protocol.ts';
 import { readLabels } from '../fleet/identity.ts';
 import type { Hello } from '../fleet/proxy.ts';
+import { pause } from '../runtime.ts';
 import { proxies } from './auth.ts';
 import type { Env } from './env.ts';
 import type { Parts } from './parts.ts';
@@ -38,6 +40,7 @@ const identityHeaders = z.object({
   [HEADER_FILTER]: text("The filter's version."),
   [HEADER_VMS]: text('How many VMs run the filter.'),
   [HEADER_LEASE]: text('The lease in milliseconds.'),
+  [HEADER_REVISION]: text('The newest change that an answer spoke of; this one waits until it knows as much.'),
   [HEADER_UNREADABLE]: text('What of the identity could not be read.'),
   'if-none-match': text('The version that the proxy has.'),
   prefer: text('`wait=25`: how many seconds to wait for news, at most 60.'),
@@ -66,10 +69,11 @@ export function rulesetRoutes(parts: Parts) {
 
   return new OpenAPIHono<Env>().openapi(route, async (c) => {
     const hello = readHello(c);
+    await caughtUp(parts, wholeNumber(c.req.header(HEADER_REVISION)), c.req.raw.signal);
     const answer = await parts.fleet.poll(hello, preferredWaitMs(c), c.req.raw.signal);
+    c.header(HEADER_REVISION, String(parts.copy.lastChange));
     c.header(HEADER_TIME, String(parts.runtime.clock.now()));
     c.header('cache-control', 'no-store');
-    if (!parts.serving()) c.header('connection', 'close');
     switch (answer.kind) {
       case 'ruleset':
         c.header('etag', `"${answer.ruleset.version}"`);
@@ -85,6 +89,19 @@ export function rulesetRoutes(parts: Parts) {
         throw new Problem('store-unavailable', 'This replica has no current copy of the policies.', { retryAfter: 1 });
     }
   });
+}
+
+/** Another replica told the proxy of a change: its watch was faster by milliseconds, or this one's hangs. */
+const CATCH_UP_MS = 2000;
+const LOOK_AGAIN_MS = 2;
+
+/**
+ * Waits until this replica has seen what the proxy has been told of elsewhere. Not for ever: after etcd was restored from a backup, its
+ * revisions begin lower.
+ */
+async function caughtUp({ copy, runtime }: Parts, revision: number, signal: AbortSignal): Promise<void> {
+  const until = runtime.clock.elapsed() + CATCH_UP_MS;
+  while (copy.revision < revision && runtime.clock.elapsed() < until && !signal.aborted) await pause(runtime, LOOK_AGAIN_MS);
 }
 
 /** The most that is kept of a text that a proxy sends for people to read. */

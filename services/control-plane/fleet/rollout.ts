@@ -11,10 +11,14 @@ export interface RolloutProxy {
   readonly wanted: string;
   /** Why it hasn't acknowledged, as far as it is known. */
   readonly reason: string | null;
+  /** When this replica heard of it last, in milliseconds since the epoch; now for one whose poll it holds. */
+  readonly lastSeen: number;
 }
 
 export interface Rollout {
   readonly revision: number;
+  /** Whether this replica has seen the revision. */
+  readonly seen: boolean;
   readonly done: boolean;
   readonly selected: number;
   readonly acknowledged: number;
@@ -52,12 +56,21 @@ export function rolloutNow(view: RolloutView, revision: number, policy: string |
       version: proxy.hello.acknowledged,
       wanted,
       reason: acknowledged ? null : whyNot(proxy),
+      lastSeen: proxy.waiter === undefined ? proxy.lastSeen : now,
     });
   }
   proxies.sort((a, b) => (a.name < b.name ? -1 : 1));
   const acknowledged = proxies.filter((proxy) => proxy.acknowledged).length;
-  const done = view.seen() >= revision && acknowledged === proxies.length;
-  return { revision, done, selected: proxies.length, acknowledged, proxies, disconnected: disconnected.sort() };
+  const seen = view.seen() >= revision;
+  return {
+    revision,
+    seen,
+    done: seen && acknowledged === proxies.length,
+    selected: proxies.length,
+    acknowledged,
+    proxies,
+    disconnected: disconnected.sort(),
+  };
 }
 
 /** The same, held until it is done, the wait ends or the client is gone. */

@@ -44,6 +44,8 @@ export class Follower {
   readonly replicas = new Map<string, string>();
   /** The newest revision of which every change is in `policies`. */
   revision = 0;
+  /** The revision of the newest change of a policy that is known: at most `revision`. */
+  lastChange = 0;
   /** `elapsed` of the last sign that the copy is current; undefined before the first. */
   currentAt: number | undefined;
 
@@ -107,6 +109,9 @@ export class Follower {
     const changes = this.#take(found.kvs);
     this.revision = revision;
     this.#resumeAfter = revision;
+    // Which revision took away what isn't listed any more is not known.
+    if (first) this.lastChange = Math.max(0, ...[...this.policies.values()].map((stored) => stored.revision));
+    else if (changes.length > 0) this.lastChange = revision;
     if (first) this.#events.ready();
     this.#events.changed(changes);
     this.#events.note('etcd listed', { revision, policies: this.policies.size });
@@ -213,6 +218,7 @@ export class Follower {
     const newest = Math.max(...response.events.map((event) => Number(event.kv.mod_revision)));
     this.#resumeAfter = Math.max(this.#resumeAfter, newest);
     this.revision = Math.max(this.revision, newest);
+    if (changes.size > 0) this.lastChange = Math.max(this.lastChange, newest);
     this.#events.changed([...changes.values()]);
   }
 

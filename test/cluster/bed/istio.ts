@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { parseAllDocuments, stringify } from 'yaml';
 import type { Manifest, Objects } from '../../support/kubernetes-objects.ts';
@@ -100,6 +101,15 @@ export async function startIstio(options: IstioOptions): Promise<void> {
     "istiod signed its webhook's certificate",
     60_000,
   );
+  await until(() => accepts(NODE_IP, 15017), "istiod's webhook serves", 60_000);
+}
+
+function accepts(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
+    socket.on('connect', () => socket.destroy());
+  });
 }
 
 const MESH = {

@@ -17,6 +17,8 @@ export function makeNetwork(): void {
   inside('link', 'add', BRIDGE, 'type', 'bridge');
   inside('addr', 'add', `${NODE_IP}/24`, 'dev', BRIDGE);
   inside('link', 'set', BRIDGE, 'up');
+  // The node's own requests to Services are turned to a pod only after they had a route.
+  inside('route', 'add', SERVICE_SUBNET, 'dev', BRIDGE);
   run('ip', ['netns', 'exec', NETNS, 'sysctl', '-qw', 'net.ipv4.ip_forward=1']);
   // Without it, traffic between two pods of the bridge goes past the rules for Services.
   try {
