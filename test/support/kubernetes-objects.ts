@@ -54,9 +54,10 @@ export class Objects {
     await until(async () => (await this.get(object)) === undefined, `${object.kind} ${object.metadata.name} is gone`, ms);
   }
 
-  /** Any request to the API. */
-  raw(method: string, path: string, body?: object): Promise<{ status: number; text: string }> {
-    return this.#ask(method, path, body);
+  /** Any request to the API; a PATCH is a JSON merge patch. @throws Error with what the API says */
+  async raw(method: string, path: string, body?: object): Promise<Manifest> {
+    const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
+    return must(await this.#ask(method, path, body, type), { kind: method, metadata: { name: path } });
   }
 
   async #path({ apiVersion, kind, metadata }: Manifest): Promise<string> {

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { type TestStack, theStack, urlOf } from './stack.ts';
+import { SHOP } from './workloads/workloads.ts';
+
+const KINDS: readonly [apiVersion: string, kind: string][] = [
+  ['v1', 'Namespace'],
+  ['extensions.istio.io/v1alpha1', 'WasmPlugin'],
+  ['networking.istio.io/v1alpha3', 'EnvoyFilter'],
+  ['rbac.authorization.k8s.io/v1', 'ClusterRole'],
+  ['rbac.authorization.k8s.io/v1', 'ClusterRoleBinding'],
+  ['v1', 'PersistentVolume'],
+  ['v1', 'PersistentVolumeClaim'],
+  ['v1', 'ConfigMap'],
+  ['v1', 'Secret'],
+];
+
+describe('cluster: removal', function () {
+  this.timeout(240_000);
+  let stack: TestStack;
+
+  before(async () => {
+    stack = await theStack();
+  });
+
+  /** What there is of HFI in the cluster, as `Kind namespace/name`. */
+  async function leftovers(): Promise<string[]> {
+    const lists = await Promise.all(
+      KINDS.map(async ([apiVersion, kind]) => {
+        const items = await stack.objects.list(apiVersion, kind);
+        return items.map(({ metadata }) => `${kind} ${metadata.namespace ?? ''}/${metadata.name} ${JSON.stringify(metadata.labels ?? {})}`);
+      }),
+    );
+    return lists.flat().filter((line) => /hfi|boifi|\/demo\b/.test(line));
+  }
+
+  it('destroy leaves nothing behind, and traffic flows, with a fault in force until then', async () => {
+    await stack.apply('last', { selector: { namespace: SHOP, service: 'callee' }, rules: [{ fault: { abort: { httpStatus: 503 } } }] });
+    const counts = await stack.during('bystander', 200, async () => void (await stack.must(['destroy', '--yes', '--skip-preview'])));
+    assert.deepEqual(Object.keys(counts), ['200']);
+    assert.deepEqual(await stack.caller('/burst', { url: urlOf('callee'), count: 100 }), { '200': 100 });
+    assert.deepEqual(await leftovers(), []);
+  });
+
+  it('a second destroy has nothing to do', async () => {
+    await stack.must(['destroy', '--yes', '--skip-preview']);
+  });
+
+  it('installs again, and destroys with etcd down and a namespace that is ending already', async () => {
+    await stack.up();
+    await stack.scale('StatefulSet', 'boifi', 'hfi-etcd', 0);
+    await stack.readyPods('boifi', 'app.kubernetes.io/name=hfi-etcd', 0);
+    await stack.objects.raw('DELETE', '/api/v1/namespaces/demo');
+    await stack.must(['destroy', '--yes', '--skip-preview']);
+    assert.deepEqual(await leftovers(), []);
+  });
+
+  it("does not adopt a namespace that isn't its own", async () => {
+    await stack.objects.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'boifi' } });
+    const { code, output } = await stack.pulumi(['up', '--yes', '--skip-preview']);
+    assert.notEqual(code, 0);
+    assert.match(output, /Namespace boifi is there already and is not made by HFI/);
+    await stack.objects.remove({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'boifi' } });
+  });
+});

@@ -1,0 +1,216 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { KubeConfig } from '@kubernetes/client-node';
+import { isReady, nameOf, openCluster, podsOf } from '../../cli/cluster/cluster.ts';
+import { openPort } from '../../cli/cluster/port.ts';
+import { type Manifest, Objects } from '../support/kubernetes-objects.ts';
+import { until } from '../support/processes.ts';
+import { SHOP, service, shopNamespace } from './workloads/workloads.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const FOLDER = join(ROOT, '.hfi', 'cluster', 'stack');
+const NAME = 'cluster-test';
+const STAND_IN = join(ROOT, 'test', 'support', 'kubernetes-provider');
+
+export interface Ended {
+  readonly code: number | null;
+  readonly output: string;
+  readonly ms: number;
+}
+
+/** The stack under test, in the cluster that KUBECONFIG names, by the real Pulumi engine. One for all the test files. */
+export class TestStack {
+  readonly cluster: KubeConfig;
+  readonly objects: Objects;
+  /** Which Kubernetes provider runs. */
+  readonly provider: string;
+  readonly #env: NodeJS.ProcessEnv;
+
+  private constructor(cluster: KubeConfig, env: NodeJS.ProcessEnv, provider: string) {
+    this.cluster = cluster;
+    this.objects = new Objects(cluster);
+    this.#env = env;
+    this.provider = provider;
+  }
+
+  static async open(): Promise<TestStack> {
+    const cluster = await openCluster({ context: process.env.HFI_TEST_CONTEXT });
+    rmSync(FOLDER, { recursive: true, force: true });
+    mkdirSync(join(FOLDER, 'state'), { recursive: true });
+    const plugins = join(homedir(), '.pulumi', 'plugins');
+    const installed = existsSync(plugins) && readdirSync(plugins).some((name) => name.startsWith('resource-kubernetes-'));
+    const provider = installed ? 'the installed plugin' : 'the stand-in of test/support/kubernetes-provider';
+    const env = {
+      ...process.env,
+      PULUMI_BACKEND_URL: `file://${join(FOLDER, 'state')}`,
+      PULUMI_CONFIG_PASSPHRASE: 'of the test',
+      PULUMI_SKIP_UPDATE_CHECK: '1',
+      HFI_CONFIG: join(FOLDER, 'contexts.json'),
+      ...(installed
+        ? {}
+        : {
+            PULUMI_HOME: join(FOLDER, 'home'),
+            PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: '1',
+            HFI_TEST_READY_SECONDS: '90',
+            PATH: `${STAND_IN}:${process.env.PATH}`,
+          }),
+    };
+    process.stdout.write(`  Kubernetes provider: ${provider}\n`);
+    const stack = new TestStack(cluster, env, provider);
+    rmSync(join(ROOT, `Pulumi.${NAME}.yaml`), { force: true });
+    await stack.must(['stack', 'init', NAME]);
+    await stack.must(['config', 'set', '--path', 'mesh.namespaces[0]', SHOP]);
+    await stack.must(['config', 'set', 'readyWithin', '90s']);
+    return stack;
+  }
+
+  /** Runs pulumi in a folder with the program; the project's own if not given. */
+  pulumi(args: readonly string[], seconds = 180, folder = ROOT): Promise<Ended> {
+    return run('pulumi', [...args, '--non-interactive'], folder, this.#env, seconds);
+  }
+
+  /** The same; throws with what it said when it fails. */
+  async must(args: readonly string[], seconds?: number, folder?: string): Promise<Ended> {
+    const ended = await this.pulumi(args, seconds, folder);
+    if (ended.code !== 0) throw new Error(`pulumi ${args.join(' ')} ended with ${ended.code}:\n${ended.output.slice(-4000)}`);
+    return ended;
+  }
+
+  up(folder?: string): Promise<Ended> {
+    return this.must(['up', '--yes', '--skip-preview', '--stack', NAME], undefined, folder);
+  }
+
+  set(key: string, value: string): Promise<Ended> {
+    return this.must(['config', 'set', '--path', key, value]);
+  }
+
+  hfi(args: readonly string[], seconds = 60): Promise<Ended> {
+    return run(process.execPath, [join(ROOT, 'bin', 'hfi.js'), ...args], ROOT, this.#env, seconds);
+  }
+
+  /** Applies a policy and waits until all run it. */
+  async apply(name: string, spec: object): Promise<void> {
+    const file = join(FOLDER, 'policy.json');
+    writeFileSync(file, JSON.stringify({ metadata: { name }, spec }));
+    const ended = await this.hfi(['policy', 'apply', '-f', file, '--wait']);
+    if (ended.code !== 0) throw new Error(ended.output);
+  }
+
+  async deletePolicy(name: string): Promise<void> {
+    const ended = await this.hfi(['policy', 'delete', name, '--yes', '--wait']);
+    if (ended.code !== 0) throw new Error(ended.output);
+  }
+
+  /** A caller, and services to call: `callee` three times, `bystander` once. */
+  async openShop(): Promise<void> {
+    await this.objects.apply(shopNamespace());
+    const wanted = [...service('caller', 1), ...service('callee', 3), ...service('bystander', 1)];
+    for (const one of wanted) await this.objects.apply(one);
+    for (const [name, count] of [
+      ['caller', 1],
+      ['callee', 3],
+      ['bystander', 1],
+    ] as const) {
+      await this.readyPods(SHOP, `app=${name}`, count);
+    }
+  }
+
+  /** Names of the ready pods, once there are so many and no others. */
+  async readyPods(namespace: string, selector: string, count: number, ms = 90_000): Promise<string[]> {
+    let pods: Manifest[] = [];
+    await until(
+      async () => {
+        pods = await podsOf(this.cluster, namespace, selector);
+        return pods.length === count && pods.every(isReady);
+      },
+      `${count} pods ${selector} of ${namespace} are ready`,
+      ms,
+    );
+    return pods.map(nameOf);
+  }
+
+  async scale(kind: 'Deployment' | 'StatefulSet', namespace: string, name: string, replicas: number): Promise<void> {
+    await this.objects.raw('PATCH', `/apis/apps/v1/namespaces/${namespace}/${kind.toLowerCase()}s/${name}`, { spec: { replicas } });
+  }
+
+  async deletePod(namespace: string, name: string, graceSeconds?: number): Promise<void> {
+    const grace = graceSeconds === undefined ? {} : { gracePeriodSeconds: graceSeconds };
+    await this.objects.raw('DELETE', `/api/v1/namespaces/${namespace}/pods/${name}`, grace);
+  }
+
+  /** What an HTTP port of a pod answers, asked from inside the pod. */
+  async ask(namespace: string, pod: string, port: number, path: string, body?: object): Promise<string> {
+    const stream = await openPort(this.cluster, { namespace, pod, port });
+    return new Promise((resolve, reject) => {
+      const asked = request(
+        {
+          path,
+          method: body === undefined ? 'GET' : 'POST',
+          createConnection: () => stream,
+          headers: { host: 'pod', connection: 'close' },
+        },
+        (answer) => {
+          const chunks: Buffer[] = [];
+          answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+          answer.on('end', () => {
+            resolve(Buffer.concat(chunks).toString());
+            stream.destroy();
+          });
+          answer.on('error', reject);
+        },
+      );
+      asked.on('error', reject);
+      asked.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  }
+
+  /** Gives the caller's pod an order (`workloads/pod.mjs`). */
+  async caller(path: '/burst' | '/start' | '/stop', order: object = {}): Promise<Record<string, number>> {
+    const [pod] = await this.readyPods(SHOP, 'app=caller', 1);
+    return JSON.parse(await this.ask(SHOP, pod ?? '', 8080, path, order));
+  }
+
+  /** Sends requests from the caller to a service, at the given rate, while something is done. @returns what came back, by its count */
+  async during(to: string, rate: number, work: () => Promise<void>): Promise<Record<string, number>> {
+    await this.caller('/start', { url: urlOf(to), rate });
+    try {
+      await work();
+    } finally {
+      this.last = await this.caller('/stop');
+    }
+    return this.last;
+  }
+
+  /** What came back in the last `during`. */
+  last: Record<string, number> = {};
+}
+
+export function urlOf(name: string): string {
+  return `http://${name}.${SHOP}.svc.cluster.local:8080/`;
+}
+
+function run(command: string, args: readonly string[], cwd: string, env: NodeJS.ProcessEnv, seconds: number): Promise<Ended> {
+  const begun = performance.now();
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes: Buffer) => (output += bytes.toString()));
+    // With all that it started: the engine waits for plugins, also when they hang.
+    const late = setTimeout(() => process.kill(-(child.pid ?? 0), 'SIGKILL'), seconds * 1000);
+    child.on('close', (code) => {
+      clearTimeout(late);
+      resolve({ code, output, ms: performance.now() - begun });
+    });
+  });
+}
+
+let opened: Promise<TestStack> | undefined;
+
+/** The one stack of this run. */
+export function theStack(): Promise<TestStack> {
+  opened ??= TestStack.open();
+  return opened;
+}
