@@ -1,6 +1,7 @@
 import * as pulumi from '@pulumi/pulumi';
+import { type ClusterFacts, clusterOf, factsOf } from './cluster-facts.ts';
 import { meshNamespaces, type StackConfig } from './config.ts';
-import { type ClusterFacts, clusterOf, factsOf, obstacles } from './preflight.ts';
+import { obstacles } from './preflight.ts';
 
 const PATIENCE_MS = 15_000;
 

@@ -56,6 +56,10 @@ describe('cluster: outages', function () {
     });
     assert.deepEqual(Object.keys(faulted), ['503 standing/0']);
     assert.equal((await stack.hfi(['policy', 'list', '-o', 'json'])).output, before.output);
+    // Nothing was written since: a copy of the policies must be known to be current all the same.
+    await sleep(8000);
+    await stack.readyPods(SYSTEM, CONTROL_PLANE, 2);
+    assert.equal((await stack.hfi(['status'])).code, 0);
   });
 
   it('the wasm server is down while a pod starts: traffic flows', async () => {

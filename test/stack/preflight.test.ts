@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { type ClusterFacts, older } from '../../components/cluster-facts.ts';
 import { readStackConfig } from '../../components/config.ts';
-import { type ClusterFacts, obstacles, older } from '../../components/preflight.ts';
+import { obstacles } from '../../components/preflight.ts';
 
 const OWNER = 'hfi/dev';
 

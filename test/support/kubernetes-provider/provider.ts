@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { provider as contract } from '@pulumi/pulumi';
-import { clusterOf } from '../../../components/preflight.ts';
+import { clusterOf } from '../../../components/cluster-facts.ts';
 import { type Manifest, Objects } from '../kubernetes-objects.ts';
 import { ready } from './ready.ts';
 
