@@ -5,6 +5,7 @@ import { apiPage } from './docs/api.ts';
 import { cliPage } from './docs/cli.ts';
 import { policyPage } from './docs/policy.ts';
 import { policySchemaFile } from './docs/schema.ts';
+import { stackPage } from './docs/stack.ts';
 
 const ROOT = new URL('../', import.meta.url);
 
@@ -14,6 +15,7 @@ export const PAGES: ReadonlyMap<string, () => string | Promise<string>> = new Ma
   ['docs/reference/cli.md', cliPage],
   ['docs/reference/policy.md', policyPage],
   ['docs/reference/policy.schema.json', policySchemaFile],
+  ['docs/reference/stack.md', stackPage],
 ]);
 
 /** What stands in a page now, or `undefined` when there is none. */
