@@ -8,7 +8,7 @@ import { showConnected, showLease, showRules } from './metrics';
 import { confirm, forgetPoll, leaseLeft, pollDue, pollWhenDue } from './poll';
 import { primaryRoot } from './roots';
 import { addAscii, beginText } from './text';
-import { ownQueue, showLife } from './vms';
+import { leave, ownQueue, showLife } from './vms';
 
 /**
  * What a VM does beside the requests, all from one timer that always waits for the next thing due: a held request, a sign of
@@ -134,6 +134,8 @@ function arm(due: u64): void {
 
 /** The VM goes: another may have its turn at once. */
 export function stopLoop(): void {
+  leave();
   if (leading) resign();
+  else wakeLeader();
   leading = false;
 }

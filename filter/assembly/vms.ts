@@ -64,6 +64,13 @@ export function showLife(): void {
   enlist();
 }
 
+/** Shows that this VM goes: nobody waits for it to catch up. */
+export function leave(): void {
+  memory.fill(record, 0, RECORD_BYTES);
+  const keyLength = vmKey(ownId);
+  setSharedData(textStart(), keyLength, record, RECORD_BYTES, 0);
+}
+
 // Writing with change number 0 overwrites whatever is there, so two VMs can both found the list and one be lost: each looks
 // again with every sign of life.
 function enlist(): void {

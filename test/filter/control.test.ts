@@ -78,6 +78,22 @@ describe('filter: polls', () => {
     for (const [vm, root] of envoy.roots) assert.equal(envoy.request([], vm, root).action, HIT);
   });
 
+  it('does not wait for a VM that has ended, as after a change of the filter', () => {
+    const envoy = new Envoy(3);
+    const call = envoy.poll();
+    envoy.process.advance(300);
+    const ended = [...envoy.roots.keys()].find((vm) => vm !== call.vm);
+    assert.ok(ended);
+    ended.dropRoot(envoy.roots.get(ended) ?? 0);
+    ended.dead = true;
+    envoy.roots.delete(ended);
+    const version = envoy.serve([abort], undefined, call);
+    envoy.process.advance(2);
+    const next = envoy.poll(0);
+    assert.equal(next.headers['x-hfi-acknowledged'], version);
+    assert.equal(next.headers['x-hfi-vms'], '2');
+  });
+
   it('polls again and again after failures, with pauses that grow to 5 s at most, and recovers at once', () => {
     const envoy = new Envoy();
     envoy.serve([abort]);
