@@ -117,7 +117,10 @@ export class WasmServer extends pulumi.ComponentResource {
   }
 }
 
-/** nginx, with everything it writes under `/tmp`. */
+/**
+ * nginx, with everything it writes under `/tmp`. While one replica after the other is replaced, a sidecar may ask one that hasn't its version:
+ * Istio's agent tries again after a 503, but after a 404 goes on without the filter for good.
+ */
 export function nginxConfiguration(sha256: string): string {
   return `pid /tmp/nginx.pid;
 error_log stderr warn;
@@ -138,6 +141,7 @@ http {
     location = /healthz { default_type text/plain; return 200 "ok\\n"; }
     location = /plugin.wasm { add_header Cache-Control "no-cache"; add_header ETag '"${sha256}"'; }
     location = /${sha256}/plugin.wasm { alias ${ROOT}/plugin.wasm; add_header Cache-Control "public, max-age=31536000, immutable"; }
+    location ~ "^/[0-9a-f]{64}/plugin\\.wasm$" { add_header Retry-After 1 always; return 503; }
     location / { return 404; }
   }
 }

@@ -9,6 +9,9 @@ import { sidecarsOf } from '../cluster/sidecars.ts';
 import { EXIT } from '../exit-codes.ts';
 import { Failure } from '../failure.ts';
 
+/** A sidecar says much that isn't the filter's: its own lines, and those of Istio's agent on fetching it. */
+const FILTERS_OWN = /\bhfi: |\twasm\t/;
+
 /** A container whose log is shown. */
 interface Source {
   readonly namespace: string;
@@ -38,8 +41,7 @@ export default class Logs extends ClusterCommand {
     const { cluster, namespace } = await this.where(flags);
     const sources = args.part === 'filter' ? await this.sidecars(cluster) : await this.pods(cluster, namespace, args.part as PartName);
     if (sources.length === 0) throw new Failure(`There is no pod of the ${args.part}. See: hfi doctor`, EXIT.notFound);
-    // A sidecar says much that isn't the filter's.
-    const wanted = args.part === 'filter' ? /hfi/ : /(?:)/;
+    const wanted = args.part === 'filter' ? FILTERS_OWN : /(?:)/;
     await Promise.all(sources.map((source) => this.show(cluster, source, wanted, flags)));
   }
 
