@@ -27,12 +27,13 @@ export class TestStack {
   readonly objects: Objects;
   /** Which Kubernetes provider runs. */
   readonly provider: string;
-  readonly #env: NodeJS.ProcessEnv;
+  /** For pulumi and hfi. */
+  readonly env: NodeJS.ProcessEnv;
 
   private constructor(cluster: KubeConfig, env: NodeJS.ProcessEnv, provider: string) {
     this.cluster = cluster;
     this.objects = new Objects(cluster);
-    this.#env = env;
+    this.env = env;
     this.provider = provider;
   }
 
@@ -69,7 +70,7 @@ export class TestStack {
 
   /** Runs pulumi in a folder with the program; the project's own if not given. */
   pulumi(args: readonly string[], seconds = 180, folder = ROOT): Promise<Ended> {
-    return run('pulumi', [...args, '--non-interactive'], folder, this.#env, seconds);
+    return run('pulumi', [...args, '--non-interactive'], folder, this.env, seconds);
   }
 
   /** The same; throws with what it said when it fails. */
@@ -88,7 +89,7 @@ export class TestStack {
   }
 
   hfi(args: readonly string[], seconds = 60): Promise<Ended> {
-    return run(process.execPath, [join(ROOT, 'bin', 'hfi.js'), ...args], ROOT, this.#env, seconds);
+    return run(process.execPath, [join(ROOT, 'bin', 'hfi.js'), ...args], ROOT, this.env, seconds);
   }
 
   /** Applies a policy and waits until all run it. */
