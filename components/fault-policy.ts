@@ -8,12 +8,17 @@ export interface FaultPolicyArgs {
   readonly endpoint: pulumi.Input<string>;
   /** A token of the role `editor` or `admin`. */
   readonly token: pulumi.Input<string>;
+  /**
+   * Takes a policy over that is there already under this name. It stands for `pulumi import`, which knows no resources that a program
+   * defines itself.
+   */
+  readonly adopt?: boolean;
   readonly metadata: PolicyInput['metadata'];
   readonly spec: PolicyInput['spec'];
 }
 
 /**
- * A policy as a resource: made, changed in place, seen to drift by `pulumi refresh`, deleted with the stack, and imported by its name. It has the
+ * A policy as a resource: made, changed in place, seen to drift by `pulumi refresh`, deleted with the stack, and taken over with `adopt`. It has the
  * API's own schema and types.
  *
  * @throws RunError with every field that is wrong, before anything is sent
@@ -40,6 +45,7 @@ export class FaultPolicy extends pulumi.dynamic.Resource {
         endpoint: args.endpoint,
         token: pulumi.secret(args.token),
         name: checked.data.metadata.name,
+        adopt: args.adopt ?? false,
         // As text: Pulumi would take apart an object, and compare it part by part with what the API filled in.
         spec: JSON.stringify(checked.data.spec),
         resourceVersion: undefined,

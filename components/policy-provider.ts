@@ -11,6 +11,8 @@ interface Inputs {
   readonly name: string;
   /** JSON. */
   readonly spec: string;
+  /** Whether a policy that is there already is taken over. */
+  readonly adopt?: boolean;
 }
 
 interface Stored {
@@ -60,10 +62,8 @@ function sorted(value: unknown): unknown {
 export const policyProvider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & { resourceVersion: string; endsAt: string | null }> = {
   async create(inputs) {
     const { status } = await ask(inputs, 'GET');
-    if (status === 200) {
-      throw new Error(
-        `There is a policy ${inputs.name} already, and it isn't this stack's: delete it, or take it over with pulumi import.`,
-      );
+    if (status === 200 && inputs.adopt !== true) {
+      throw new Error(`There is a policy ${inputs.name} already, and it isn't this stack's: delete it, or take it over with adopt: true.`);
     }
     return { id: inputs.name, outs: outputs(inputs, await put(inputs)) };
   },

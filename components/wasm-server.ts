@@ -127,7 +127,9 @@ error_log stderr warn;
 worker_processes 1;
 events { worker_connections 512; }
 http {
-  access_log off;
+  log_format asked '$time_iso8601 $remote_addr "$request" $status $body_bytes_sent';
+  map $http_user_agent $asked { default 1; ~^kube-probe/ 0; }
+  access_log /dev/stdout asked if=$asked;
   server_tokens off;
   client_body_temp_path /tmp/body;
   proxy_temp_path /tmp/proxy;

@@ -48,9 +48,9 @@ describe('cluster: hfi in the cluster', function () {
   });
 
   for (const [part, says] of [
-    ['filter', /hfi: ruleset [0-9a-f]{16} in force/],
+    ['filter', /\bwasm\b/],
     ['control-plane', /"msg"/],
-    ['wasm-server', /plugin\.wasm/],
+    ['wasm-server', /"GET \/[0-9a-f]{64}\/plugin\.wasm HTTP\/1\.1" 200 \d+/],
     ['etcd', /ready to serve client requests/],
   ] as const) {
     it(`logs ${part}`, async () => {
