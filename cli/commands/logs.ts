@@ -35,6 +35,8 @@ export default class Logs extends ClusterCommand {
     tail: Flags.integer({ default: 200, min: 1, helpValue: 'LINES', description: 'So many lines of each pod, the last ones.' }),
   };
 
+  private shown = false;
+
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Logs);
     this.use(flags);
@@ -43,6 +45,11 @@ export default class Logs extends ClusterCommand {
     if (sources.length === 0) throw new Failure(`There is no pod of the ${args.part}. See: hfi doctor`, EXIT.notFound);
     const wanted = args.part === 'filter' ? FILTERS_OWN : /(?:)/;
     await Promise.all(sources.map((source) => this.show(cluster, source, wanted, flags)));
+    if (args.part === 'filter' && !this.shown) {
+      this.note(
+        'The filter said nothing: at the level of Istio’s sidecars, warning, it tells only of trouble. The pod annotation sidecar.istio.io/componentLogLevel: wasm:info makes it say more.',
+      );
+    }
   }
 
   private async sidecars(cluster: KubeConfig): Promise<Source[]> {
@@ -64,7 +71,11 @@ export default class Logs extends ClusterCommand {
     const stream = new PassThrough();
     const lines = createInterface({ input: stream });
     const shown = new Promise<void>((resolve) => lines.once('close', resolve));
-    lines.on('line', (line) => wanted.test(line) && this.say(`${pod}  ${line}`));
+    lines.on('line', (line) => {
+      if (!wanted.test(line)) return;
+      this.shown = true;
+      this.say(`${pod}  ${line}`);
+    });
     try {
       // Of a sidecar, more is read, as most lines are not the filter's.
       const tailLines = wanted.test('') ? tail : tail * 20;

@@ -14,14 +14,12 @@ describe('cluster: install', function () {
   it('pulumi up: from nothing to ready', async () => {
     const { ms, output } = await stack.up();
     process.stdout.write(`      ${(ms / 1000).toFixed(1)} s, ${/\d+ created/.exec(output)?.[0]}\n`);
-    assert.ok(ms < 90_000, `${ms} ms`);
     await stack.readyPods('boifi', 'app.kubernetes.io/name=hfi-control-plane', 2);
   });
 
   it('a second pulumi up changes nothing', async () => {
     const { ms, output } = await stack.must(['up', '--yes', '--skip-preview', '--expect-no-changes']);
     process.stdout.write(`      ${(ms / 1000).toFixed(1)} s, ${/\d+ unchanged/.exec(output)?.[0]}\n`);
-    assert.ok(ms < 15_000, `${ms} ms`);
   });
 
   it('shows no secret in its outputs, and all of them when asked', async () => {

@@ -48,7 +48,7 @@ describe('cluster: hfi in the cluster', function () {
   });
 
   for (const [part, says] of [
-    ['filter', /\bwasm\b/],
+    ['filter', /callee-\S+ .*hfi: ruleset [0-9a-f]{16} in force/],
     ['control-plane', /"msg"/],
     ['wasm-server', /"GET \/[0-9a-f]{64}\/plugin\.wasm HTTP\/1\.1" 200 \d+/],
     ['etcd', /ready to serve client requests/],

@@ -27,7 +27,8 @@ export function service(name: string, replicas: number): Manifest[] {
         replicas,
         selector: { matchLabels: labels },
         template: {
-          metadata: { labels },
+          // At Istio's own level the filter tells only of trouble.
+          metadata: { labels, annotations: { 'sidecar.istio.io/componentLogLevel': 'wasm:info' } },
           spec: {
             serviceAccountName: name,
             terminationGracePeriodSeconds: 10,
