@@ -8,6 +8,7 @@ type Load = () => Promise<{ default: unknown }>;
 /** Every command, loaded only when it runs. The key is what is typed. */
 export const COMMANDS: Readonly<Record<string, Load>> = {
   audit: () => import('./commands/audit.ts'),
+  backup: () => import('./commands/backup.ts'),
   completion: () => import('./commands/completion.ts'),
   'context add': () => import('./commands/context/add.ts'),
   'context delete': () => import('./commands/context/delete.ts'),
@@ -35,6 +36,7 @@ export const COMMANDS: Readonly<Record<string, Load>> = {
 /** One line on each command, for the overview: the commands themselves are not loaded for it. A test compares them. */
 export const SUMMARIES: Readonly<Record<string, string>> = {
   audit: 'Show who changed what, newest first.',
+  backup: 'Write all policies as a file that hfi policy apply takes back.',
   completion: 'Print the completion script for bash, zsh or fish.',
   'context add': 'Add a control plane to the contexts and use it.',
   'context delete': 'Remove a context.',
