@@ -13,8 +13,8 @@ export default class Backup extends HfiCommand {
   static override examples = [
     { description: 'Into a file, for this user alone', command: '<%= config.bin %> backup -f policies.yaml' },
     {
-      description: 'And back, into another control plane perhaps',
-      command: '<%= config.bin %> policy apply -f policies.yaml --context other',
+      description: 'From one control plane into another',
+      command: '<%= config.bin %> backup | <%= config.bin %> policy apply -f - --context other',
     },
   ];
   static override flags = {
