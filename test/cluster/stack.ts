@@ -177,16 +177,14 @@ export class TestStack {
   /** Sends requests from the caller to a service, at the given rate, while something is done. @returns what came back, by its count */
   async during(to: string, rate: number, work: () => Promise<void>): Promise<Record<string, number>> {
     await this.caller('/start', { url: urlOf(to), rate });
+    let counts: Record<string, number> = {};
     try {
       await work();
     } finally {
-      this.last = await this.caller('/stop');
+      counts = await this.caller('/stop');
     }
-    return this.last;
+    return counts;
   }
-
-  /** What came back in the last `during`. */
-  last: Record<string, number> = {};
 }
 
 export function urlOf(name: string): string {
