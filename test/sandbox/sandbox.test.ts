@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import path from 'node:path';
 import { isRunning } from '../../cli/sandbox/process.ts';
 import type { SandboxState } from '../../cli/sandbox/state.ts';
+import { misfits } from '../cli/schemas.ts';
 import { SandboxPlace, until } from '../support/sandbox.ts';
 
 const allGone = (state: SandboxState): boolean => state.parts.every((part) => !isRunning(part));
@@ -52,6 +53,21 @@ describe('sandbox', function () {
     await running.ended;
     assert.ok(allGone(state));
     await place.up();
+  });
+
+  it('shows what each proxy injected', async () => {
+    await place.up();
+    const { code, stdout, stderr } = await place.hfi(['metrics', '-o', 'json']);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(misfits('metrics', JSON.parse(stdout)), []);
+    const { items } = JSON.parse(stdout) as { items: { proxy: string; aborts: number; trouble: string | null }[] };
+    assert.deepEqual(
+      items.map(({ proxy, aborts, trouble }) => [proxy, aborts, trouble]),
+      [
+        ['frontend', 0, null],
+        ['backend', 0, null],
+      ],
+    );
   });
 
   it('says of a part that hangs that it is silent, and of a part that is none which there are', async () => {

@@ -4,11 +4,13 @@ import type { Check } from '../../cli/doctor/check.ts';
 import { partChecks } from '../../cli/doctor/parts.ts';
 import { type Known, metricsCheck, pluginChecks, proxyChecks } from '../../cli/doctor/proxies.ts';
 import { versionChecks } from '../../cli/doctor/versions.ts';
+import { misfits } from '../cli/schemas.ts';
 
 const WASM = new Set(['wasmplugins.extensions.istio.io']);
 
 /** `name state`, and of what is not ok that there is something to do. */
 function told(checks: readonly Check[]): string[] {
+  assert.deepEqual(misfits('doctor', { items: checks }), []);
   for (const { state, fix } of checks) assert.equal(state === 'ok', fix === null);
   return checks.map(({ name, state }) => `${name} ${state}`);
 }
