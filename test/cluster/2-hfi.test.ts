@@ -18,16 +18,6 @@ describe('cluster: hfi in the cluster', function () {
     }
   });
 
-  it('doctor names what is broken and says what to do', async () => {
-    await stack.scale('Deployment', 'boifi', 'wasm-server', 0);
-    await stack.readyPods('boifi', 'app.kubernetes.io/name=wasm-server', 0);
-    const { code, output } = await stack.hfi(['doctor']);
-    await stack.scale('Deployment', 'boifi', 'wasm-server', 2);
-    await stack.readyPods('boifi', 'app.kubernetes.io/name=wasm-server', 2);
-    assert.equal(code, 1);
-    assert.match(output, /^FAILED +wasm-server .*\n +→ /m);
-  });
-
   it('test goes through, and leaves no policy', async () => {
     const { code, output } = await stack.hfi(['test']);
     assert.equal(code, 0, output);
@@ -59,4 +49,14 @@ describe('cluster: hfi in the cluster', function () {
       assert.match(output, says);
     });
   }
+
+  it('doctor names what is broken and says what to do', async () => {
+    await stack.scale('Deployment', 'boifi', 'wasm-server', 0);
+    await stack.readyPods('boifi', 'app.kubernetes.io/name=wasm-server', 0);
+    const { code, output } = await stack.hfi(['doctor']);
+    await stack.scale('Deployment', 'boifi', 'wasm-server', 2);
+    await stack.readyPods('boifi', 'app.kubernetes.io/name=wasm-server', 2);
+    assert.equal(code, 1);
+    assert.match(output, /^FAILED +wasm-server .*\n +→ /m);
+  });
 });

@@ -72,4 +72,24 @@ describe('cluster: removal', function () {
     assert.match(output, /Namespace boifi is there already and is not made by HFI/);
     await stack.objects.remove({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'boifi' } });
   });
+
+  it('says what this user may not create, before anything is made', async function () {
+    const viewer = process.env.HFI_TEST_VIEWER_KUBECONFIG;
+    if (viewer === undefined) return this.skip();
+    const { code, output } = await stack.pulumi(['up', '--yes', '--skip-preview'], { env: { KUBECONFIG: viewer } });
+    assert.notEqual(code, 0);
+    assert.match(output, /You may not create namespaces, .*wasmplugins/);
+    assert.deepEqual(await leftovers(), []);
+  });
+
+  it('says why a pod does not start, in the time that the configuration sets', async () => {
+    await stack.set('images.nginx', 'docker.io/nginxinc/nginx-unprivileged:no-such-tag');
+    await stack.set('readyWithin', '15s');
+    const { code, output, ms } = await stack.pulumi(['up', '--yes', '--skip-preview']);
+    await stack.must(['destroy', '--yes', '--skip-preview']);
+    assert.notEqual(code, 0);
+    assert.match(output, /wasm-server.* (ErrImagePull|ImagePullBackOff)/);
+    assert.ok(ms < 60_000, `${ms} ms`);
+    assert.deepEqual(await leftovers(), []);
+  });
 });

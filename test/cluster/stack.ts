@@ -21,6 +21,11 @@ export interface Ended {
   readonly ms: number;
 }
 
+interface Setting {
+  readonly folder?: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
 /** The stack under test, in the cluster that KUBECONFIG names, by the real Pulumi engine. One for all the test files. */
 export class TestStack {
   readonly cluster: KubeConfig;
@@ -68,20 +73,20 @@ export class TestStack {
     return stack;
   }
 
-  /** Runs pulumi in a folder with the program; the project's own if not given. */
-  pulumi(args: readonly string[], seconds = 180, folder = ROOT): Promise<Ended> {
-    return run('pulumi', [...args, '--non-interactive'], folder, this.env, seconds);
+  /** Runs pulumi, in the project's own folder with the stack's environment unless told otherwise. */
+  pulumi(args: readonly string[], { folder = ROOT, env = {} }: Setting = {}): Promise<Ended> {
+    return run('pulumi', [...args, '--non-interactive'], folder, { ...this.env, ...env }, 180);
   }
 
   /** The same; throws with what it said when it fails. */
-  async must(args: readonly string[], seconds?: number, folder?: string): Promise<Ended> {
-    const ended = await this.pulumi(args, seconds, folder);
+  async must(args: readonly string[], setting?: Setting): Promise<Ended> {
+    const ended = await this.pulumi(args, setting);
     if (ended.code !== 0) throw new Error(`pulumi ${args.join(' ')} ended with ${ended.code}:\n${ended.output.slice(-4000)}`);
     return ended;
   }
 
-  up(folder?: string): Promise<Ended> {
-    return this.must(['up', '--yes', '--skip-preview', '--stack', NAME], undefined, folder);
+  up(folder = ROOT): Promise<Ended> {
+    return this.must(['up', '--yes', '--skip-preview', '--stack', NAME], { folder });
   }
 
   set(key: string, value: string): Promise<Ended> {
