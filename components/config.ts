@@ -6,7 +6,7 @@ import { images } from './images.ts';
 
 /**
  * What `pulumi config` may say for this project: one object a key, each field with its default and its limits. The reference
- * (`docs/reference/stack.md`) is made from the `.describe()` texts.
+ * (`docs/reference/stack.md`) is made from the `.describe()` texts, and from `.meta()` where JSON Schema has no words.
  */
 
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -14,9 +14,13 @@ const QUANTITY = /^[1-9][0-9]*(\.[0-9]+)?(Ki|Mi|Gi|Ti)$/;
 
 const namespaceName = z
   .string()
-  .regex(DNS_LABEL, 'must be a DNS label: at most 63 lower-case letters, digits and `-`, beginning and ending with a letter or digit');
+  .regex(DNS_LABEL, 'must be a DNS label: at most 63 lower-case letters, digits and `-`, beginning and ending with a letter or digit')
+  .meta({ format: 'DNS label' });
 
-const quantity = z.string().regex(QUANTITY, 'must be an amount of bytes such as 512Mi or 2Gi');
+const quantity = z
+  .string()
+  .regex(QUANTITY, 'must be an amount of bytes such as 512Mi or 2Gi')
+  .meta({ format: 'amount of bytes', limits: 'such as 512Mi or 2Gi' });
 
 const duration = (least: string, most: string) =>
   z
@@ -25,7 +29,8 @@ const duration = (least: string, most: string) =>
       const ms = parseDuration(text);
       return ms !== undefined && ms >= (parseDuration(least) ?? 0) && ms <= (parseDuration(most) ?? 0);
     }, `must be a duration from ${least} to ${most}, such as ${least}`)
-    .transform((text) => parseDuration(text) ?? 0);
+    .transform((text) => parseDuration(text) ?? 0)
+    .meta({ format: 'duration', limits: `${least} to ${most}` });
 
 const etcd = z.strictObject({
   members: z

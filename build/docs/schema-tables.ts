@@ -47,18 +47,20 @@ function choiceOf(schema: JsonSchema): string[] {
 function typeOf(schema: JsonSchema): string {
   if (schema.enum !== undefined) return schema.enum.map((value) => code(String(value))).join(' or ');
   if (schema.const !== undefined) return code(String(schema.const));
+  if (schema.anyOf !== undefined && schema.properties === undefined) return schema.anyOf.map(typeOf).join(' or ');
   if (schema.items !== undefined) return 'list';
   if (schema.type === 'object' && schema.properties === undefined) return 'map of texts';
-  return schema.type === 'string' ? 'text' : (schema.type ?? '');
+  return schema.type === 'string' ? (schema.format ?? 'text') : (schema.type ?? '');
 }
 
 function limitsOf(schema: JsonSchema): string {
   const range = (low: number | undefined, high: number | undefined, unit: string): string[] => {
     if (low === undefined && high === undefined) return [];
-    if (high === undefined) return [`at least ${low}${unit}`];
+    if (high === undefined) return [low === 1 && unit !== '' ? 'not empty' : `at least ${low}${unit}`];
     return [low === undefined ? `at most ${high}${unit}` : `${low} to ${high}${unit}`];
   };
   return [
+    ...(schema.limits === undefined ? [] : [schema.limits]),
     ...range(schema.minimum, schema.maximum, ''),
     ...range(schema.minLength, schema.maxLength, ' characters'),
     ...range(schema.minItems, schema.maxItems, ' entries'),

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { policy } from '../../services/policy/schema.ts';
 
-/** The parts of a JSON Schema that the policy model uses. */
+/** The parts of a JSON Schema that the models use. */
 export interface JsonSchema {
   type?: string;
   title?: string;
@@ -16,6 +16,10 @@ export interface JsonSchema {
   minItems?: number;
   maxItems?: number;
   pattern?: string;
+  /** What kind of text it is, in words. */
+  format?: string;
+  /** Limits that JSON Schema has no words for, in words. */
+  limits?: string;
   properties?: Record<string, JsonSchema>;
   required?: string[];
   items?: JsonSchema;

@@ -84,8 +84,16 @@ describe('the stack', function () {
     );
   });
 
-  it('has the outputs that the reference lists, and no others', () => {
-    assert.deepEqual(Object.keys(program.exports).sort(), Object.keys(OUTPUTS).sort());
+  it('has the outputs that the reference lists, and no others; those are secret of which it says so', async () => {
+    const isSecret = async (output: unknown) =>
+      typeof output === 'object' && output !== null && 'isSecret' in output && (await output.isSecret) === true;
+    const actual = await Promise.all(Object.entries(program.exports).map(async ([name, output]) => [name, await isSecret(output)]));
+    assert.deepEqual(
+      actual.sort(),
+      Object.entries(OUTPUTS)
+        .map(([name, { secret }]) => [name, secret])
+        .sort(),
+    );
   });
 
   it('has the outputs that hfi needs', async () => {
