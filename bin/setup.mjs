@@ -18,7 +18,7 @@ const programs = {
   bench: ['test/bench/main.ts'],
   setup: undefined,
 };
-const SOURCES = ['build', 'cli', 'filter', 'services', 'package-lock.json', 'package.json', 'tsconfig.json'];
+const SOURCES = ['build', 'cli', 'components', 'filter', 'services', 'package-lock.json', 'package.json', 'tsconfig.json'];
 const OUTPUTS = ['dist/filter/plugin.wasm', 'dist/cli', 'dist/control-plane'];
 
 /** The process that runs now; signals to this one are passed on to it. */

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { buildBundle } from '../../build/bundle.ts';
 import { OUTPUTS } from '../../build/docs/stack.ts';
 import { tokensFile } from '../../components/control-plane.ts';
-import { images } from '../../components/images.ts';
 import { MADE, type Program, type Registered, runProgram, settled } from './program.ts';
 
 const ROOT = new URL('../../', import.meta.url);
@@ -27,20 +26,6 @@ function plain(value: unknown, secrets: string[]): unknown {
   if (Array.isArray(value)) return value.map((part) => plain(part, secrets));
   return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, plain(part, secrets)]));
 }
-
-describe('the Dockerfile', () => {
-  it('has the stock Node image, and starts the program where the build puts it', () => {
-    const text = readFileSync(new URL('Dockerfile', ROOT), 'utf8');
-    const [from] = /node:[\w.-]+/.exec(images.node) ?? [];
-    assert.deepEqual(
-      [...text.matchAll(/^FROM (\S+)/gm)].map((match) => match[1]),
-      [from, from],
-    );
-    assert.match(text, /^COPY --from=build \/src\/dist\/control-plane\/main\.cjs \/app\/control-plane\/main\.cjs$/m);
-    assert.ok(existsSync(new URL('dist/control-plane/main.cjs', ROOT)));
-    assert.match(text, /^USER [1-9]/m);
-  });
-});
 
 describe('the stack', function () {
   this.timeout(30_000);
