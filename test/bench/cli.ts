@@ -17,7 +17,7 @@ export async function cliRows({ short, say }: Settings): Promise<Row[]> {
   }
   say('cli: start-up');
   const server = createServer((_request, response) => {
-    response.writeHead(200, { 'content-type': 'application/json' }).end('{"items":[],"nextCursor":null}');
+    response.writeHead(200, { 'content-type': 'application/json', 'hfi-control-plane': '0' }).end('{"items":[],"nextCursor":null}');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

@@ -24,9 +24,10 @@ describe('cluster: install', function () {
 
   it('shows no secret in its outputs, and all of them when asked', async () => {
     const hidden = await stack.must(['stack', 'output', '--json']);
-    const shown = JSON.parse((await stack.must(['stack', 'output', '--json', '--show-secrets'])).output);
-    assert.ok(shown.apiToken.length > 20);
-    assert.ok(!hidden.output.includes(shown.apiToken));
+    const shown = await stack.outputs();
+    const { apiToken = '' } = shown;
+    assert.ok(apiToken.length > 20);
+    assert.ok(!hidden.output.includes(apiToken));
     for (const name of ['controlPlaneEndpoint', 'wasmUrl', 'wasmSha256', 'namespaces', 'etcdEndpoints', 'version'])
       assert.ok(shown[name], name);
   });

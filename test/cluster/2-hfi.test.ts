@@ -26,13 +26,13 @@ describe('cluster: hfi in the cluster', function () {
   });
 
   it('metrics shows each proxy', async () => {
-    const { code, output } = await stack.hfi(['metrics', '-o', 'json']);
-    assert.equal(code, 0, output);
-    const { items } = JSON.parse(output) as { items: { proxy: string; namespace: string; aborts: number; trouble: string | null }[] };
+    const { items } = await stack.data<{ items: { proxy: string; namespace: string; aborts: number; trouble: string | null }[] }>([
+      'metrics',
+    ]);
     assert.equal(items.filter(({ namespace }) => namespace === SHOP).length, 5);
     assert.ok(
       items.every(({ trouble }) => trouble === null),
-      output,
+      JSON.stringify(items),
     );
     assert.ok(items.some(({ proxy, aborts }) => proxy.startsWith('backend') && aborts > 0));
   });

@@ -35,8 +35,8 @@ describe('cluster: outages', function () {
 
   it('a replica ends as it should: no poll is lost', async () => {
     const failures = async (): Promise<number> => {
-      const { output } = await stack.hfi(['proxy', 'list', '-o', 'json']);
-      return (JSON.parse(output) as { items: { pollFailures: number }[] }).items.reduce((sum, one) => sum + one.pollFailures, 0);
+      const { items } = await stack.data<{ items: { pollFailures: number }[] }>(['proxy', 'list']);
+      return items.reduce((sum, one) => sum + one.pollFailures, 0);
     };
     const [one = ''] = await stack.readyPods(SYSTEM, CONTROL_PLANE, 2);
     const before = await failures();
@@ -47,7 +47,7 @@ describe('cluster: outages', function () {
   });
 
   it('etcd is restarted: nothing is lost, no fault flickers', async () => {
-    const before = await stack.hfi(['policy', 'list', '-o', 'json']);
+    const before = await stack.data(['policy', 'list']);
     const faulted = await stack.during('callee', RATE, async () => {
       await stack.deletePod(SYSTEM, 'hfi-etcd-0');
       await sleep(2000);
@@ -55,7 +55,7 @@ describe('cluster: outages', function () {
       await stack.readyPods(SYSTEM, CONTROL_PLANE, 2);
     });
     assert.deepEqual(Object.keys(faulted), ['503 standing/0']);
-    assert.equal((await stack.hfi(['policy', 'list', '-o', 'json'])).output, before.output);
+    assert.deepEqual(await stack.data(['policy', 'list']), before);
     // Nothing was written since: a copy of the policies must be known to be current all the same.
     await sleep(8000);
     await stack.readyPods(SYSTEM, CONTROL_PLANE, 2);

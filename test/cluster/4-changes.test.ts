@@ -25,11 +25,13 @@ describe('cluster: changes by pulumi up, at 200 requests a second', function () 
 
   async function allConnected(): Promise<{ name: string; filter: string }[]> {
     for (let tries = 0; ; tries++) {
-      const { output } = await stack.hfi(['proxy', 'list', '-o', 'json']);
-      const { items } = JSON.parse(output) as { items: { name: string; connected: boolean; current: boolean; filter: string }[] };
+      const { items } = await stack.data<{ items: { name: string; connected: boolean; current: boolean; filter: string }[] }>([
+        'proxy',
+        'list',
+      ]);
       const there = items.filter(({ connected }) => connected);
       if (there.length >= 7 && there.every(({ current }) => current)) return there;
-      assert.ok(tries < 40, output);
+      assert.ok(tries < 40, JSON.stringify(items));
     }
   }
 
@@ -40,11 +42,10 @@ describe('cluster: changes by pulumi up, at 200 requests a second', function () 
   });
 
   it('the tokens are rotated: no request error, no fault missed, and old tokens go on until the next rotation', async () => {
-    const before = JSON.parse((await stack.must(['stack', 'output', '--json', '--show-secrets'])).output).apiToken;
+    const before = (await stack.outputs()).apiToken;
     await stack.set('rotation', 'second');
     await unnoticed(() => stack.up());
-    const after = JSON.parse((await stack.must(['stack', 'output', '--json', '--show-secrets'])).output).apiToken;
-    assert.notEqual(after, before);
+    assert.notEqual((await stack.outputs()).apiToken, before);
     assert.equal((await stack.hfi(['status'])).code, 0, 'with the old token');
     await stack.hfi(['context', 'add', '--stack', 'cluster-test']);
     assert.equal((await stack.hfi(['status'])).code, 0, 'with the new token');

@@ -17,7 +17,9 @@ const STAND_IN = join(ROOT, 'test', 'support', 'kubernetes-provider');
 
 export interface Ended {
   readonly code: number | null;
+  /** Both streams, as a terminal would show them. */
   readonly output: string;
+  readonly stdout: string;
   readonly ms: number;
 }
 
@@ -95,6 +97,28 @@ export class TestStack {
 
   hfi(args: readonly string[], seconds = 60): Promise<Ended> {
     return run(process.execPath, [join(ROOT, 'bin', 'hfi.js'), ...args], ROOT, this.env, seconds);
+  }
+
+  /** What hfi prints as JSON, once every replica of the control plane has its part in it. */
+  async data<T extends object>(args: readonly string[]): Promise<T> {
+    let found: T & { readonly incomplete?: readonly string[] } = {} as T;
+    let said = '';
+    await until(
+      async () => {
+        const { code, stdout, output } = await this.hfi([...args, '-o', 'json']);
+        said = output;
+        if (code === 0) found = JSON.parse(stdout);
+        return code === 0 && (found.incomplete ?? []).length === 0;
+      },
+      () => `hfi ${args.join(' ')} tells of all replicas: ${said}`,
+      30_000,
+    );
+    return found;
+  }
+
+  /** The stack's outputs, secrets too. */
+  async outputs(): Promise<Record<string, string>> {
+    return JSON.parse((await this.must(['stack', 'output', '--json', '--show-secrets'])).stdout);
   }
 
   /** Applies a policy and waits until all run it. */
@@ -201,12 +225,14 @@ function run(command: string, args: readonly string[], cwd: string, env: NodeJS.
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     let output = '';
+    let stdout = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes: Buffer) => (output += bytes.toString()));
+    child.stdout.on('data', (bytes: Buffer) => (stdout += bytes.toString()));
     // With all that it started: the engine waits for plugins, also when they hang.
     const late = setTimeout(() => process.kill(-(child.pid ?? 0), 'SIGKILL'), seconds * 1000);
     child.on('close', (code) => {
       clearTimeout(late);
-      resolve({ code, output, ms: performance.now() - begun });
+      resolve({ code, output, stdout, ms: performance.now() - begun });
     });
   });
 }

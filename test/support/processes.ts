@@ -97,10 +97,10 @@ export function processorTime(pid: number): number {
 }
 
 /** Waits until `holds` is true; throws after `ms`. */
-export async function until(holds: () => Promise<boolean> | boolean, what: string, ms = 20_000): Promise<void> {
+export async function until(holds: () => Promise<boolean> | boolean, what: string | (() => string), ms = 20_000): Promise<void> {
   const deadline = performance.now() + ms;
   while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`${what}: not within ${ms} ms`);
+    if (performance.now() > deadline) throw new Error(`${typeof what === 'string' ? what : what()}: not within ${ms} ms`);
     await sleep(20);
   }
 }
