@@ -166,6 +166,42 @@ describe('API: outages of etcd', function () {
     await near.ask('DELETE', '/v1/policies/compacted');
   });
 
+  describe('when etcd comes back with another history', () => {
+    const names = async (replica: Replica): Promise<string[]> => {
+      const { items } = (await replica.ask('GET', '/v1/proxies')).body as { items: { name: string; selectedBy: string[] }[] };
+      return items.find(({ name }) => name === 'watcher')?.selectedBy ?? [];
+    };
+
+    it('forgets what etcd lost, and goes on', async () => {
+      for (let i = 0; i < 10; i++) await near.put(`lost-${i}`, spec);
+      await etag();
+      await until(async () => (await names(far)).includes('lost-9'), 'the far replica follows', 2000);
+      const before = await etag();
+      await etcd.lose();
+      await etcd.start();
+      const ms = await currentAfter(before);
+      assert.ok(ms < 2000, `${Math.round(ms)} ms`);
+      assert.deepEqual(await names(far), []);
+      assert.equal((await near.put('afterwards', spec)).status, 201);
+      await until(async () => (await names(far)).includes('afterwards'), 'the far replica follows', 2000);
+    });
+
+    it('sees it though the new history has grown longer than the old one', async () => {
+      await etcd.kill();
+      await etcd.start();
+      await until(async () => (await near.put('old', spec)).status < 300, 'a write goes through');
+      await until(async () => (await names(far)).includes('old'), 'the far replica follows', 2000);
+      line.cut();
+      await etcd.lose();
+      await etcd.start();
+      await until(async () => (await near.put('new', spec)).status < 300, 'a write goes through');
+      for (let i = 0; i < 60; i++) await near.put('new', { ...spec, priority: i });
+      line.pass();
+      await until(async () => (await names(far)).includes('new'), 'the far replica follows', 2000);
+      assert.deepEqual(await names(far), ['new']);
+    });
+  });
+
   it('ends a policy on time though etcd was restarted meanwhile, and its key stays', async () => {
     await near.put('short', { rules: [{ fault: { abort: { httpStatus: 503 }, duration_seconds: 4 } }] });
     const end = Date.now() + 4000;

@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { findBinary } from '../../cli/sandbox/binaries.ts';
 import { freePorts } from '../../cli/sandbox/ports.ts';
@@ -26,10 +27,14 @@ export class Etcd {
     return etcd;
   }
 
+  get #data(): string {
+    return join(this.#processes.folder, `etcd-${this.port}`);
+  }
+
   async start(): Promise<void> {
     const { path } = await findBinary('etcd');
     this.#child = this.#processes.start(path, [
-      ...['--data-dir', join(this.#processes.folder, `etcd-${this.port}`), '--logger', 'zap', '--log-level', 'error'],
+      ...['--data-dir', this.#data, '--logger', 'zap', '--log-level', 'error'],
       ...['--listen-client-urls', this.url, '--advertise-client-urls', this.url, '--listen-peer-urls', this.#peerUrl],
       ...['--initial-advertise-peer-urls', this.#peerUrl, '--initial-cluster', `default=${this.#peerUrl}`],
     ]);
@@ -42,6 +47,12 @@ export class Etcd {
     if (child === undefined) return;
     await this.#processes.kill(child);
     this.#child = undefined;
+  }
+
+  /** Kills it and takes its data away: the next start is another history. */
+  async lose(): Promise<void> {
+    await this.kill();
+    rmSync(this.#data, { recursive: true, force: true });
   }
 
   /** Asks it to forget history up to now. */

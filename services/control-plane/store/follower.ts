@@ -1,4 +1,4 @@
-import type { IKeyValue, IWatchResponse } from 'etcd3';
+import type { IKeyValue, IResponseHeader, IWatchResponse } from 'etcd3';
 import type { Cancel, Runtime } from '../runtime.ts';
 import type { EtcdClient } from './client.ts';
 import { FOLLOWED, POLICIES, REPLICAS } from './keys.ts';
@@ -9,7 +9,7 @@ import { readPolicy } from './value.ts';
  * Keeps a replica's copy of the policies, and of the list of replicas, current.
  *
  * ```
- *            ┌────────────────────────── compacted, or never listed ─────────────────────────┐
+ *            ┌──────────────── compacted, another history, or never listed ──────────────────┐
  *            ▼                                                                               │
  *   ┌─▶ listing ──▶ opening ──▶ following ──▶ broken ──(pause ≤ 500 ms, new connection)──────┤
  *   │                  ▲                                                                     │
@@ -55,6 +55,8 @@ export class Follower {
   #state: State = 'new';
   /** The revision after which the next watch begins; 0 = list first. */
   #resumeAfter = 0;
+  /** Which etcd cluster was listed, and the newest term of its leader that is known. */
+  #history: { readonly cluster: string; readonly term: number } | undefined;
   /** What the progress answer before said: whatever it covers has arrived by the next one. */
   #progress = 0;
   #pauseMs = FIRST_PAUSE_MS;
@@ -86,6 +88,8 @@ export class Follower {
     const client = this.#makeClient();
     this.#client = client;
     try {
+      if (this.#resumeAfter > 0) await this.#compareHistory(client);
+      if (this.#client !== client) return;
       if (this.#resumeAfter === 0) {
         this.#state = 'listing';
         await this.#list(client);
@@ -96,6 +100,25 @@ export class Follower {
     } catch (error) {
       this.#broken(client, error);
     }
+  }
+
+  /**
+   * A watch on an etcd that lost its data, or was restored, goes on without a word. Within one history neither the revision nor the
+   * leader's term ever goes back.
+   */
+  async #compareHistory(client: EtcdClient): Promise<void> {
+    const { header } = await client.keys.range(
+      { key: Buffer.from(FOLLOWED.from), count_only: true },
+      { deadline: Date.now() + OPENING_MS },
+    );
+    if (this.#client !== client) return;
+    const { cluster, term } = historyOf(header);
+    if (this.#history?.cluster === cluster && term >= this.#history.term && Number(header.revision) >= this.#resumeAfter) {
+      this.#history = { cluster, term };
+      return;
+    }
+    this.#events.note('etcd has another history', { revision: Number(header.revision), known: this.#resumeAfter });
+    this.#resumeAfter = 0;
   }
 
   async #list(client: EtcdClient): Promise<void> {
@@ -109,6 +132,7 @@ export class Follower {
     const changes = this.#take(found.kvs);
     this.revision = revision;
     this.#resumeAfter = revision;
+    this.#history = historyOf(found.header);
     // Which revision took away what isn't listed any more is not known.
     if (first) this.lastChange = Math.max(0, ...[...this.policies.values()].map((stored) => stored.revision));
     else if (changes.length > 0) this.lastChange = revision;
@@ -281,4 +305,8 @@ export class Follower {
     this.#cancelTimer();
     this.#cancelTimer = this.#runtime.timers.after(ms, task);
   }
+}
+
+function historyOf({ cluster_id, raft_term }: IResponseHeader): { readonly cluster: string; readonly term: number } {
+  return { cluster: String(cluster_id), term: Number(raft_term) };
 }
