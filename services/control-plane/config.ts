@@ -3,7 +3,9 @@ import { hostname } from 'node:os';
 import { z } from '@hono/zod-openapi';
 import { pathText } from '../policy/problems.ts';
 import { ROLES, type Token } from './api/auth.ts';
+import { ConfigError, type Environment, oneOf, url, whole } from './environment.ts';
 import type { EtcdConfig } from './store/client.ts';
+import { readEtcd } from './store/settings.ts';
 
 export interface Config {
   readonly host: string;
@@ -22,13 +24,6 @@ export interface Config {
   readonly writesPerSecond: number;
   readonly writeBurst: number;
 }
-
-/** A variable that can't be used; the message names it and says what is allowed. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-}
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
@@ -70,55 +65,12 @@ export function readConfig(env: Environment): Config {
   };
 }
 
-function readEtcd(env: Environment): EtcdConfig {
-  together(env, 'HFI_ETCD_USERNAME', 'HFI_ETCD_PASSWORD');
-  together(env, 'HFI_ETCD_CERT_FILE', 'HFI_ETCD_KEY_FILE');
-  return {
-    endpoints: list('HFI_ETCD_ENDPOINTS', env.HFI_ETCD_ENDPOINTS ?? 'http://127.0.0.1:2379'),
-    username: env.HFI_ETCD_USERNAME,
-    password: env.HFI_ETCD_PASSWORD,
-    caFile: env.HFI_ETCD_CA_FILE,
-    certFile: env.HFI_ETCD_CERT_FILE,
-    keyFile: env.HFI_ETCD_KEY_FILE,
-  };
-}
-
-function together(env: Environment, one: string, other: string): void {
-  const missing = [one, other].filter((name) => env[name] === undefined);
-  if (missing.length === 1) throw new ConfigError(`${missing[0]} is not set; ${one} and ${other} go together`);
-}
-
 function listen(text: string): [string, number] {
   const found = /^(.+):(\d{1,5})$/.exec(text);
   const port = Number(found?.[2]);
   if (found?.[1] === undefined || port > 65_535)
     throw new ConfigError(`HFI_LISTEN is "${text}"; it must be host:port, such as 0.0.0.0:8080`);
   return [found[1].replace(/^\[(.*)\]$/, '$1'), port];
-}
-
-function url(name: string, text: string): string {
-  // Whatever stands before an @ may be a password: it goes into no message.
-  if (text.includes('@')) throw new ConfigError(`${name} has a URL with an "@"; a login does not go into the URL`);
-  if (!/^https?:\/\//.test(text) || !URL.canParse(text))
-    throw new ConfigError(`${name} has "${text}"; it must be a URL, such as http://127.0.0.1:2379`);
-  return text;
-}
-
-function list(name: string, text: string): string[] {
-  return text.split(',').map((part) => url(name, part.trim()));
-}
-
-function oneOf(name: string, text: string, allowed: readonly string[]): string {
-  if (!allowed.includes(text)) throw new ConfigError(`${name} is "${text}"; it must be one of ${allowed.join(', ')}`);
-  return text;
-}
-
-function whole(name: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < least || value > most) {
-    throw new ConfigError(`${name} is "${text}"; it must be a whole number from ${least} to ${most}`);
-  }
-  return value;
 }
 
 function readTokens(file: string | undefined): Token[] {

@@ -1,6 +1,7 @@
 import { type ServerType, serve } from '@hono/node-server';
-import { type Config, ConfigError, readConfig } from './config.ts';
+import { type Config, readConfig } from './config.ts';
 import { type ControlPlane, makeControlPlane } from './control-plane.ts';
+import { ConfigError } from './environment.ts';
 import { makeLog } from './log.ts';
 import { systemRuntime } from './runtime.ts';
 

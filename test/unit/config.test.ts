@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ConfigError, readConfig } from '../../services/control-plane/config.ts';
+import { readConfig } from '../../services/control-plane/config.ts';
+import { ConfigError } from '../../services/control-plane/environment.ts';
 
 const SECRET = 'a-secret-of-20-chars';
 const good = [{ name: 'ops', role: 'admin', token: SECRET }];
