@@ -15,8 +15,8 @@ export const BUNDLE = join(ROOT, 'dist', 'bundle.tgz');
 const MOST_BYTES = 700 * 1024;
 
 /**
- * Makes the tarball: `control-plane/main.cjs` with `proto/` beside it, and `demo/`. The same sources give the same bytes: files are
- * sorted and carry no time, owner or machine.
+ * Makes the tarball: `control-plane/main.cjs` and `etcd-upkeep/main.cjs` with `proto/` beside them, and `demo/`. The same sources give the
+ * same bytes: files are sorted and carry no time, owner or machine.
  *
  * @returns the tarball's path
  */
@@ -24,6 +24,8 @@ export async function buildBundle(to = BUNDLE): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'hfi-bundle-'));
   try {
     await buildControlPlane(join(folder, 'control-plane', 'main.cjs'));
+    // It finds etcd3's protocol beside its folder too.
+    await bundleProgram(join(ROOT, 'services', 'etcd-upkeep', 'main.ts'), join(folder, 'etcd-upkeep', 'main.cjs'));
     for (const part of ['frontend', 'backend']) {
       await bundleProgram(join(ROOT, 'services', 'demo', `${part}.ts`), join(folder, 'demo', `${part}.cjs`));
     }

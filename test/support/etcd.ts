@@ -11,18 +11,21 @@ export class Etcd {
   readonly port: number;
   readonly #peerUrl: string;
   readonly #processes: Processes;
+  readonly #data: string;
   #child: ChildProcess | undefined;
 
-  private constructor(processes: Processes, port: number, peerPort: number) {
+  private constructor(processes: Processes, port: number, peerPort: number, data: string) {
     this.#processes = processes;
+    this.#data = data;
     this.port = port;
     this.url = `http://127.0.0.1:${port}`;
     this.#peerUrl = `http://127.0.0.1:${peerPort}`;
   }
 
-  static async start(processes: Processes): Promise<Etcd> {
+  /** @param data a folder with data that are there already */
+  static async start(processes: Processes, data?: string): Promise<Etcd> {
     const [port = 0, peer = 0] = await freePorts(2);
-    const etcd = new Etcd(processes, port, peer);
+    const etcd = new Etcd(processes, port, peer, data ?? join(processes.folder, `etcd-${port}`));
     await etcd.start();
     return etcd;
   }

@@ -7,6 +7,7 @@ export class TcpProxy {
   readonly #pairs: Set<{ client: Socket; server: Socket }>;
   #stalled: 'none' | 'to-server' | 'to-client' | 'both' = 'none';
   #refusing = false;
+  #change: (bytes: Buffer) => Buffer = (bytes) => bytes;
   /** Connections that stand and through which nothing comes any more. */
   readonly #halfOpen = new WeakSet<Socket>();
 
@@ -48,6 +49,11 @@ export class TcpProxy {
     for (const { client } of this.#pairs) this.#halfOpen.add(client);
   }
 
+  /** Sends the client something else than what the server said. */
+  alter(change: (bytes: Buffer) => Buffer): void {
+    this.#change = change;
+  }
+
   /** Passes everything again. What stalled before is lost: those connections are closed, as a router does that forgot them. */
   pass(): void {
     this.#refusing = false;
@@ -77,7 +83,7 @@ export class TcpProxy {
       if (this.#stalled !== 'to-server' && this.#stalled !== 'both' && !this.#halfOpen.has(client)) server.write(bytes);
     });
     server.on('data', (bytes) => {
-      if (this.#stalled !== 'to-client' && this.#stalled !== 'both' && !this.#halfOpen.has(client)) client.write(bytes);
+      if (this.#stalled !== 'to-client' && this.#stalled !== 'both' && !this.#halfOpen.has(client)) client.write(this.#change(bytes));
     });
     for (const [one, other] of [
       [client, server],
