@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { parseDuration } from '../services/policy/duration.ts';
 import { fieldErrors } from '../services/policy/problems.ts';
 import { images } from './images.ts';
+import { isSchedule } from './schedule.ts';
 
 /**
  * What `pulumi config` may say for this project: one object a key, each field with its default and its limits. The reference
@@ -32,6 +33,18 @@ const duration = (least: string, most: string) =>
     .transform((text) => parseDuration(text) ?? 0)
     .meta({ format: 'duration', limits: `${least} to ${most}` });
 
+const backup = z.strictObject({
+  enabled: z.boolean().default(true).describe('Whether it is done.'),
+  schedule: z
+    .string()
+    .refine(isSchedule, 'must be a schedule of five fields as in crontab, such as 17 3 * * *, or a word such as @daily')
+    .meta({ format: 'schedule', limits: 'as in crontab' })
+    .default('17 3 * * *')
+    .describe("When, by the cluster's clock: minute, hour, day, month, weekday."),
+  keep: z.int().min(1).max(1000).default(7).describe('How many snapshots stay.'),
+  storage: quantity.default('2Gi').describe('The persistent volume for the snapshots. It must take one more than stay.'),
+});
+
 const etcd = z.strictObject({
   members: z
     .union([z.literal(1), z.literal(3)])
@@ -39,6 +52,9 @@ const etcd = z.strictObject({
     .describe('Members of the etcd cluster: 1, or 3 to go on when one is lost.'),
   storage: quantity.default('2Gi').describe('The persistent volume of each member.'),
   storageClass: z.string().min(1).optional().describe("The volumes' StorageClass; the cluster's default when missing."),
+  backup: backup
+    .prefault({})
+    .describe("A snapshot on a volume of its own, then the defragmentation of each member. For an etcd of HFI's own only."),
   external: z
     .strictObject({
       endpoints: z
@@ -91,7 +107,7 @@ const imageTable = z.strictObject({
     .min(1)
     .optional()
     .describe('A registry, and perhaps a path, that stands in front of every image: `registry.example/mirror`.'),
-  node: z.string().min(1).default(images.node).describe('Runs the control plane and the demo.'),
+  node: z.string().min(1).default(images.node).describe("Runs the control plane, etcd's upkeep and the demo."),
   nginx: z.string().min(1).default(images.nginx).describe('Serves the filter.'),
   etcd: z.string().min(1).default(images.etcd).describe('etcd, 3.6 or newer, with etcdctl.'),
   pullSecret: z.string().min(1).optional().describe('Name of an image pull secret in the namespaces.'),

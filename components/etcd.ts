@@ -15,8 +15,13 @@ const CERTIFICATES = '/etc/hfi/tls';
 
 /** Every name by which a member is called. */
 export function etcdNames(namespace: string, members: number): string[] {
-  const pods = Array.from({ length: members }, (_, i) => `${PART}-${i}.${PEERS}.${namespace}.svc`);
-  return [PART, `${PART}.${namespace}`, `${PART}.${namespace}.svc`, `${PART}.${namespace}.svc.cluster.local`, ...pods, 'localhost'];
+  const service = [PART, `${PART}.${namespace}`, `${PART}.${namespace}.svc`, `${PART}.${namespace}.svc.cluster.local`];
+  return [...service, ...memberHosts(namespace, members), 'localhost'];
+}
+
+/** The name of each member alone. */
+function memberHosts(namespace: string, members: number): string[] {
+  return Array.from({ length: members }, (_, i) => `${PART}-${i}.${PEERS}.${namespace}.svc`);
 }
 
 export interface EtcdArgs {
@@ -40,6 +45,8 @@ export interface EtcdArgs {
 export class Etcd extends pulumi.ComponentResource {
   /** URLs for clients. */
   readonly endpoints: pulumi.Output<string[]>;
+  /** A URL for each member, for what is said to one of them alone. */
+  readonly memberEndpoints: pulumi.Output<string[]>;
   /** Name of the Secret with the client's certificate: `ca.crt`, `tls.crt`, `tls.key`. */
   readonly clientSecret: pulumi.Output<string>;
 
@@ -174,8 +181,11 @@ export class Etcd extends pulumi.ComponentResource {
     );
     const url = pulumi.interpolate`https://${service.metadata.name}.${args.namespace}.svc:${CLIENT_PORT}`;
     this.endpoints = url.apply((one) => [one]);
+    this.memberEndpoints = members.metadata.name.apply(() =>
+      memberHosts(args.namespaceName, args.members).map((host) => `https://${host}:${CLIENT_PORT}`),
+    );
     this.clientSecret = clientSecret.metadata.name;
-    this.registerOutputs({ endpoints: this.endpoints, clientSecret: this.clientSecret });
+    this.registerOutputs({ endpoints: this.endpoints, memberEndpoints: this.memberEndpoints, clientSecret: this.clientSecret });
   }
 }
 

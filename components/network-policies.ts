@@ -8,6 +8,8 @@ export interface NetworkPoliciesArgs {
   readonly monitoringNamespace?: string | undefined;
   /** Whether etcd is HFI's own. An etcd of others is reached over whatever port they have. */
   readonly ownEtcd: boolean;
+  /** Whether etcd's upkeep is there; only ever with HFI's own etcd. */
+  readonly etcdUpkeep: boolean;
 }
 
 type Peer = k8s.types.input.networking.v1.NetworkPolicyPeer;
@@ -60,11 +62,18 @@ export class NetworkPolicies extends pulumi.ComponentResource {
         podSelector: { matchLabels: podSelector('hfi-etcd') },
         policyTypes: ['Ingress', 'Egress'],
         ingress: [
-          { from: [part('hfi-control-plane')], ports: ports(2379) },
+          { from: [part('hfi-control-plane'), ...(args.etcdUpkeep ? [part('hfi-etcd-upkeep')] : [])], ports: ports(2379) },
           { from: [part('hfi-etcd')], ports: ports(2379, 2380) },
           ...(metrics.length === 0 ? [] : [{ from: metrics, ports: ports(2381) }]),
         ],
         egress: [names, { to: [part('hfi-etcd')], ports: ports(2379, 2380) }],
+      });
+    }
+    if (args.etcdUpkeep) {
+      policy('hfi-etcd-upkeep', {
+        podSelector: { matchLabels: podSelector('hfi-etcd-upkeep') },
+        policyTypes: ['Ingress', 'Egress'],
+        egress: [names, { to: [part('hfi-etcd')], ports: ports(2379) }],
       });
     }
     this.registerOutputs({});

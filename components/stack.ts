@@ -5,6 +5,7 @@ import { CONTROL_PLANE_PORT, ControlPlane } from './control-plane.ts';
 import { Credentials } from './credentials.ts';
 import { DemoApp } from './demo-app.ts';
 import { Etcd, etcdNames } from './etcd.ts';
+import { EtcdUpkeep } from './etcd-upkeep.ts';
 import { mirrored } from './images.ts';
 import { MeshFilter } from './mesh-filter.ts';
 import { Monitoring } from './monitoring.ts';
@@ -32,7 +33,7 @@ export class Hfi extends pulumi.ComponentResource {
     const own = { parent: this };
     const image = (one: 'node' | 'nginx' | 'etcd'): string => mirrored(config.images[one], config.images.mirror);
     const ready = { readySeconds: config.readyWithin / 1000, pullSecret: config.images.pullSecret };
-    const { external, ...etcd } = config.etcd;
+    const { external, backup, ...etcd } = config.etcd;
 
     const system = new HfiNamespace('system', { name: config.systemNamespace, kind: 'system' }, own);
     this.credentials = new Credentials(
@@ -45,6 +46,7 @@ export class Hfi extends pulumi.ComponentResource {
       {
         namespace: system.name,
         ownEtcd: external === undefined,
+        etcdUpkeep: external === undefined && backup.enabled,
         monitoringNamespace: config.monitoring.enabled ? config.monitoring.namespace : undefined,
       },
       own,
@@ -69,6 +71,21 @@ export class Hfi extends pulumi.ComponentResource {
     this.etcdEndpoints = state.endpoints;
 
     const bundle = new Bundle('bundle', { namespace: system.name, tarball: built.bundle, image: image('node') }, own);
+    if (state instanceof Etcd && backup.enabled) {
+      new EtcdUpkeep(
+        'etcd-upkeep',
+        {
+          ...backup,
+          namespace: system.name,
+          image: image('node'),
+          bundle,
+          pullSecret: config.images.pullSecret,
+          etcd: { members: state.memberEndpoints, secret: state.clientSecret },
+          storageClass: etcd.storageClass,
+        },
+        own,
+      );
+    }
     this.controlPlane = new ControlPlane(
       'control-plane',
       {

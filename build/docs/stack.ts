@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { stackSchema } from '../../components/config.ts';
+import { images } from '../../components/images.ts';
 import { generatedFrom, table } from './markdown.ts';
 import type { JsonSchema } from './schema.ts';
 import { sectionsOf } from './schema-tables.ts';
@@ -33,6 +34,17 @@ export function stackPage(): string {
     ...sectionsOf(schema, 'The configuration'),
     '## Outputs',
     table(['output', '', 'what it says'], outputs),
-    readFileSync(NOTES, 'utf8').trim(),
+    notes(),
   ].join('\n\n')}\n`;
+}
+
+/** The hand-written part; `{{name}}` stands for an image. */
+function notes(): string {
+  return readFileSync(NOTES, 'utf8')
+    .trim()
+    .replaceAll(/\{\{(\w+)\}\}/g, (_whole, name: string) => {
+      const image = Object.entries(images).find(([key]) => key === name)?.[1];
+      if (image === undefined) throw new Error(`stack-notes.md names the image ${name}, which components/images.ts doesn't have`);
+      return image;
+    });
 }

@@ -23,6 +23,10 @@ describe('stack configuration', () => {
     ['hfi:mesh', 'shop', /hfi:mesh: must be an object, not text/],
     ['hfi:etcd', { members: 2 }, /hfi:etcd\.members: /],
     ['hfi:etcd', { storage: '2 GB' }, /hfi:etcd\.storage: must be an amount of bytes such as 512Mi/],
+    ['hfi:etcd', { backup: { keep: 0 } }, /hfi:etcd\.backup\.keep: must be at least 1/],
+    ['hfi:etcd', { backup: { storage: '1' } }, /hfi:etcd\.backup\.storage: must be an amount of bytes/],
+    ['hfi:etcd', { backup: { enabled: 'no' } }, /hfi:etcd\.backup\.enabled: must be /],
+    ['hfi:etcd', { backup: { scedule: '@daily' } }, /hfi:etcd\.backup\.scedule: is no field here\. Did you mean schedule\?/],
     ['hfi:etcd', { external: { endpoints: [] } }, /hfi:etcd\.external\.endpoints: must have at least 1 entry/],
     ['hfi:etcd', { external: { endpoints: ['etcd:2379'] } }, /hfi:etcd\.external\.endpoints\[0\]: /],
     ['hfi:controlPlane', { replicas: 0 }, /hfi:controlPlane\.replicas: must be at least 1/],
@@ -36,10 +40,48 @@ describe('stack configuration', () => {
     it(`refuses ${key} = ${JSON.stringify(value).slice(0, 40)}`, () => assert.throws(() => read({ [key]: value }), message));
   }
 
+  for (const schedule of [
+    '',
+    'daily',
+    '@reboot',
+    '@every 1h',
+    '3 17',
+    '* * * * * *',
+    '60 * * * *',
+    '* 24 * * *',
+    '* * 0 * *',
+    '* * * 13 *',
+  ]) {
+    it(`refuses the schedule "${schedule}"`, () => {
+      assert.throws(() => read({ 'hfi:etcd': { backup: { schedule } } }), /hfi:etcd\.backup\.schedule: must be a schedule of five fields/);
+    });
+  }
+
+  for (const schedule of [
+    '* * * * 7',
+    '5-1 * * * *',
+    '*/0 * * * *',
+    '1,,2 * * * *',
+    '* * jan * *',
+    '-1 * * * *',
+    '1- * * * *',
+    'TZ=UTC 0 0 * * *',
+  ]) {
+    it(`refuses the schedule "${schedule}"`, () => {
+      assert.throws(() => read({ 'hfi:etcd': { backup: { schedule } } }), /hfi:etcd\.backup\.schedule: must be a schedule/);
+    });
+  }
+
+  for (const schedule of ['17 3 * * *', '@daily', '*/5 0-23/2 1,15 JAN-mar ?', '59 23 31 12 6', '0 0 1 1 0', '5/10 * * * mon-fri']) {
+    it(`takes the schedule "${schedule}"`, () =>
+      assert.equal(read({ 'hfi:etcd': { backup: { schedule } } }).etcd.backup.schedule, schedule));
+  }
+
   it('has defaults for everything', () => {
     const config = read({});
     assert.deepEqual([config.systemNamespace, config.mesh.lease, config.readyWithin], ['boifi', 60_000, 600_000]);
     assert.deepEqual([config.etcd.members, config.controlPlane.replicas, config.demo.enabled], [1, 2, true]);
+    assert.deepEqual(config.etcd.backup, { enabled: true, schedule: '17 3 * * *', keep: 7, storage: '2Gi' });
     assert.deepEqual(meshNamespaces(config), ['demo']);
   });
 

@@ -53,6 +53,7 @@ describe('the stack', function () {
       'demo-app',
       'demo-bundle',
       'etcd',
+      'etcd-upkeep',
       'hfi',
       'mesh-filter',
       'network',

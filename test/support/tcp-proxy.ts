@@ -20,7 +20,8 @@ export class TcpProxy {
   static start(target: number): Promise<TcpProxy> {
     const pairs = new Set<{ client: Socket; server: Socket }>();
     return new Promise((resolve) => {
-      const listener = createServer((client) => proxy.#join(client, target));
+      // What waits for more to send with it makes a line slow that isn't meant to be.
+      const listener = createServer({ noDelay: true }, (client) => proxy.#join(client, target));
       const proxy: TcpProxy = new TcpProxy(listener, 0, pairs);
       listener.listen(0, '127.0.0.1', () => {
         const address = listener.address();
@@ -76,7 +77,7 @@ export class TcpProxy {
       client.destroy();
       return;
     }
-    const server = new Socket().connect(target, '127.0.0.1');
+    const server = new Socket().setNoDelay().connect(target, '127.0.0.1');
     const pair = { client, server };
     this.#pairs.add(pair);
     client.on('data', (bytes) => {
