@@ -105,13 +105,18 @@ export async function factsOf(cluster: KubeConfig, names: readonly string[]): Pr
       ),
     ),
     resources: new Set(definitions?.items.map(({ metadata }) => metadata?.name ?? '') ?? [WASM_PLUGINS, ENVOY_FILTERS, ...OPERATOR]),
-    istio: image?.split(':')[1],
+    istio: tagOf(image),
     storageClasses: storageClasses?.items.map(({ metadata }) => ({
       name: metadata?.name ?? '',
       isDefault: metadata?.annotations?.['storageclass.kubernetes.io/is-default-class'] === 'true',
     })),
     forbidden,
   };
+}
+
+/** `1.24.1` of `registry:5000/istio/pilot:1.24.1@sha256:…`. */
+export function tagOf(image: string | undefined): string | undefined {
+  return /^[^@]*:([^:/@]+)(?:@|$)/.exec(image ?? '')?.[1];
 }
 
 async function forbiddenOf(cluster: KubeConfig): Promise<string[]> {

@@ -3,12 +3,12 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { request } from 'node:http';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { KubeConfig } from '@kubernetes/client-node';
+import { CoreV1Api, type KubeConfig } from '@kubernetes/client-node';
 import { isReady, nameOf, openCluster, podsOf } from '../../cli/cluster/cluster.ts';
 import { openPort } from '../../cli/cluster/port.ts';
 import { type Manifest, Objects } from '../support/kubernetes-objects.ts';
 import { until } from '../support/processes.ts';
-import { SHOP, service, shopNamespace } from './workloads/workloads.ts';
+import { injectedNamespace, SHOP, service } from './workloads/workloads.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const FOLDER = join(ROOT, '.hfi', 'cluster', 'stack');
@@ -23,7 +23,7 @@ export interface Ended {
   readonly ms: number;
 }
 
-interface Setting {
+export interface Setting {
   readonly folder?: string;
   readonly env?: NodeJS.ProcessEnv;
 }
@@ -136,7 +136,7 @@ export class TestStack {
 
   /** A caller, and services to call: `callee` three times, `bystander` once. */
   async openShop(): Promise<void> {
-    await this.objects.apply(shopNamespace());
+    await this.objects.apply(injectedNamespace(SHOP));
     const wanted = [...service('caller', 1), ...service('callee', 3), ...service('bystander', 1)];
     for (const one of wanted) await this.objects.apply(one);
     for (const [name, count] of [
@@ -169,6 +169,11 @@ export class TestStack {
   async deletePod(namespace: string, name: string, graceSeconds?: number): Promise<void> {
     const grace = graceSeconds === undefined ? {} : { gracePeriodSeconds: graceSeconds };
     await this.objects.raw('DELETE', `/api/v1/namespaces/${namespace}/pods/${name}`, grace);
+  }
+
+  /** What a pod with one container has written. */
+  log(namespace: string, name: string): Promise<string> {
+    return this.cluster.makeApiClient(CoreV1Api).readNamespacedPodLog({ namespace, name });
   }
 
   /** What an HTTP port of a pod answers, asked from inside the pod. */
@@ -216,8 +221,8 @@ export class TestStack {
   }
 }
 
-export function urlOf(name: string): string {
-  return `http://${name}.${SHOP}.svc.cluster.local:8080/`;
+export function urlOf(name: string, namespace = SHOP): string {
+  return `http://${name}.${namespace}.svc.cluster.local:8080/`;
 }
 
 function run(command: string, args: readonly string[], cwd: string, env: NodeJS.ProcessEnv, seconds: number): Promise<Ended> {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type ClusterFacts, older } from '../../components/cluster-facts.ts';
+import { type ClusterFacts, older, tagOf } from '../../components/cluster-facts.ts';
 import { readStackConfig } from '../../components/config.ts';
 import { obstacles } from '../../components/preflight.ts';
 
@@ -109,5 +109,16 @@ describe('what stands in the way of an installation', () => {
     ['v2.0.0', '1.24', false],
   ] as const) {
     it(`${version} is ${is ? '' : 'not '}older than ${least}`, () => assert.equal(older(version, least), is));
+  }
+});
+
+describe("stack: Istio's version", () => {
+  for (const [image, tag] of [
+    ['docker.io/istio/pilot:1.24.1', '1.24.1'],
+    ['registry:5000/istio/pilot:1.24.1-distroless@sha256:0a1b', '1.24.1-distroless'],
+    ['registry:5000/istio/pilot@sha256:0a1b', undefined],
+    [undefined, undefined],
+  ] as const) {
+    it(`of ${image} is ${tag}`, () => assert.equal(tagOf(image), tag));
   }
 });

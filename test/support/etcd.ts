@@ -30,10 +30,6 @@ export class Etcd {
     return etcd;
   }
 
-  get #data(): string {
-    return join(this.#processes.folder, `etcd-${this.port}`);
-  }
-
   async start(): Promise<void> {
     const { path } = await findBinary('etcd');
     this.#child = this.#processes.start(path, [

@@ -7,13 +7,13 @@ const SCRIPT = readFileSync(new URL('pod.mjs', import.meta.url), 'utf8');
 /** A namespace of the tests' own, with sidecars, that outlives the stack. */
 export const SHOP = 'shop';
 
-export function shopNamespace(): Manifest {
-  return { apiVersion: 'v1', kind: 'Namespace', metadata: { name: SHOP, labels: { 'istio-injection': 'enabled' } } };
+export function injectedNamespace(name: string): Manifest {
+  return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: { 'istio-injection': 'enabled' } } };
 }
 
-/** What a service of the shop is made of: the script, a Deployment and a Service. */
-export function service(name: string, replicas: number): Manifest[] {
-  const metadata = { name, namespace: SHOP };
+/** What a service is made of: the script, a Deployment and a Service. */
+export function service(name: string, replicas: number, namespace = SHOP): Manifest[] {
+  const metadata = { name, namespace };
   const labels = { app: name };
   return [
     { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { 'pod.mjs': SCRIPT } },

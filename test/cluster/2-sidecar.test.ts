@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { median, medianInterval } from '../bench/statistics.ts';
+import { processorTime } from '../support/processes.ts';
+import { type TestStack, theStack, urlOf } from './stack.ts';
+import { injectedNamespace, SHOP, service } from './workloads/workloads.ts';
+
+/** Sidecars like those of the shop, but of a namespace that has not opted in. */
+const PLAIN = 'plain';
+const REPLICAS = 3;
+const REQUESTS = 2000;
+const ROUNDS = 15;
+
+/** The processes of a sidecar on this machine: Envoy and the agent that started it. */
+interface Sidecar {
+  readonly envoy: number;
+  readonly agent: number;
+}
+
+/** Prints what a sidecar costs with the filter and no rule, beside sidecars without it. Reads the processes, so the node must be this machine. */
+function whatASidecarCosts(this: Mocha.Suite): void {
+  this.timeout(240_000);
+  let stack: TestStack;
+  let filtered: Sidecar[] = [];
+  let plain: Sidecar[] = [];
+
+  before(async () => {
+    stack = await theStack();
+    await stack.objects.apply(injectedNamespace(PLAIN));
+    for (const one of service('callee', REPLICAS, PLAIN)) await stack.objects.apply(one);
+    plain = sidecars(await stack.readyPods(PLAIN, 'app=callee', REPLICAS), PLAIN);
+    filtered = sidecars(await stack.readyPods(SHOP, 'app=callee', REPLICAS), SHOP);
+  });
+  after(() => stack.objects.remove(injectedNamespace(PLAIN)));
+
+  it('memory, and processor time per request', async () => {
+    /** Microseconds of the sidecars' processor time for a request. */
+    const round = async (namespace: string, of: readonly Sidecar[]): Promise<number> => {
+      const before = sum(of.map(({ envoy }) => processorTime(envoy)));
+      const answers = await stack.caller('/burst', { url: urlOf('callee', namespace), count: REQUESTS });
+      assert.deepEqual(answers, { 200: REQUESTS });
+      return (sum(of.map(({ envoy }) => processorTime(envoy))) - before) / 1000 / REQUESTS;
+    };
+    await round(PLAIN, plain);
+    await round(SHOP, filtered);
+    const added: number[] = [];
+    const without: number[] = [];
+    for (let i = 0; i < ROUNDS; i++) {
+      const plainFirst = i % 2 === 0;
+      const first = await (plainFirst ? round(PLAIN, plain) : round(SHOP, filtered));
+      const second = await (plainFirst ? round(SHOP, filtered) : round(PLAIN, plain));
+      without.push(plainFirst ? first : second);
+      added.push(plainFirst ? second - first : first - second);
+    }
+    const { low, high } = medianInterval(added);
+    const [more, base] = [filtered, plain].map((ones) => median(ones.map((one) => residentMiB(one.envoy) + residentMiB(one.agent))));
+    const memory = `${(more ?? 0).toFixed(1)} MiB beside ${(base ?? 0).toFixed(1)} MiB: ${((more ?? 0) - (base ?? 0)).toFixed(1)} MiB more`;
+    const time = `${median(added).toFixed(1)} µs more (${low.toFixed(1)} to ${high.toFixed(1)}) beside ${median(without).toFixed(1)} µs`;
+    process.stdout.write(`      a sidecar, median of ${REPLICAS}: ${memory}\n      a request: ${time}\n`);
+  });
+}
+
+if (process.env.HFI_TEST_BED !== undefined) describe('cluster: what a sidecar costs', whatASidecarCosts);
+
+/** Finds the processes of the sidecars of these pods. @throws Error when one isn't on this machine */
+function sidecars(pods: readonly string[], namespace: string): Sidecar[] {
+  const envoys = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && existsSync(`/proc/${name}/cmdline`))
+    .map((name) => ({ pid: Number(name), words: commandOf(Number(name)) }))
+    .filter(({ words }) => words.includes('--service-node'));
+  return pods.map((pod) => {
+    const found = envoys.find(({ words }) => words.some((word) => word.startsWith('sidecar~') && word.includes(`~${pod}.${namespace}~`)));
+    assert.ok(found !== undefined, `the sidecar of ${namespace}/${pod} runs on this machine`);
+    return { envoy: found.pid, agent: Number(statusOf(found.pid, 'PPid')) };
+  });
+}
+
+function commandOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    // It ended meanwhile.
+    return [];
+  }
+}
+
+/** A line of `/proc/PID/status` (Linux, proc_pid_status(5)). */
+function statusOf(pid: number, line: string): string {
+  return new RegExp(`^${line}:\\s*(\\S+)`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '';
+}
+
+function residentMiB(pid: number): number {
+  return Number(statusOf(pid, 'VmRSS')) / 1024;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((all, one) => all + one, 0);
+}
