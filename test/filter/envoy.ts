@@ -1,6 +1,7 @@
 import { compileRuleset, rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
 import { type Policy, type PolicyInput, policy } from '../../services/policy/schema.ts';
-import { type Call, filterModule, Process, Vm } from '../support/wasm-host.ts';
+import { type Call, filterModule, Vm } from '../support/wasm-host.ts';
+import { Process } from '../support/wasm-process.ts';
 
 /** One Envoy with the filter and a control plane whose answers the test gives. */
 
@@ -28,6 +29,13 @@ export function made(name: string, spec: PolicyInput['spec']): Policy {
   return policy.parse({ metadata: { name }, spec });
 }
 
+/** A policy for everybody. */
+export const ABORT = made('p', { rules: [{ fault: { abort: { httpStatus: 503 } } }] });
+
+/** What a request's headers are answered with: held for the filter's own answer, or passed on. */
+export const HIT = 1;
+export const PASSED = 0;
+
 export class Envoy {
   readonly process: Process;
   readonly start: bigint;
@@ -50,6 +58,11 @@ export class Envoy {
     const [first] = this.roots.keys();
     if (first === undefined) throw new Error('no VM');
     return first;
+  }
+
+  /** One of the filter's own metrics, by what follows `wasmcustom.hfi_`. */
+  metric(name: string): number {
+    return this.process.metric(`wasmcustom.hfi_${name}`);
   }
 
   get root(): number {

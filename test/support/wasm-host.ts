@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { FILTER_PATH } from '../../build/filter.ts';
+import { bytes, pairs, textOf, unpair } from './header-pairs.ts';
+import type { Process } from './wasm-process.ts';
 
 /**
  * A host for the filter in Node: the part of proxy-Wasm 0.2.1 that the filter uses (proxy-wasm/spec `abi-versions/v0.2.1`,
@@ -57,129 +59,9 @@ export interface Stream {
   ended: boolean;
 }
 
-/** What all VMs of one Envoy have in common. */
-export class Process {
-  /** Nanoseconds on the monotonic clock. */
-  nowNs = 1_000_000_000_000n;
-  readonly properties = new Map<string, Uint8Array>();
-  readonly shared = new Map<string, { value: Uint8Array; cas: number }>();
-  readonly queues = new Map<number, { name: string; vm: Vm; messages: Uint8Array[] }>();
-  readonly metrics = new Map<string, { id: number; type: number; value: bigint; records: bigint[] }>();
-  readonly metricNames: string[] = [''];
-  readonly logs: string[] = [];
-  readonly calls: Call[] = [];
-  readonly vms: Vm[] = [];
-  /** Makes `proxy_http_call` fail at once, as for an unknown cluster. */
-  refuseCalls = false;
-  #next = 1;
-  #entropy = 1n;
-
-  constructor(identity: { node?: string; namespace?: string; workload?: string; labels?: Record<string, string> } = {}) {
-    const node = ['xds', 'node'];
-    const set = (path: string[], value: Uint8Array | undefined): void => {
-      if (value !== undefined) this.properties.set([...node, ...path].join('\0'), value);
-    };
-    set(['id'], bytes(identity.node ?? 'sidecar~127.0.0.1~frontend-v1-0.demo~demo.svc.cluster.local'));
-    set(['metadata', 'NAMESPACE'], bytes(identity.namespace ?? 'demo'));
-    set(['metadata', 'WORKLOAD_NAME'], bytes(identity.workload ?? 'frontend-v1'));
-    set(['metadata', 'LABELS'], pairs(Object.entries(identity.labels ?? { app: 'frontend' })));
-  }
-
-  nextId(): number {
-    return this.#next++;
-  }
-
-  /** Deterministic "entropy": SplitMix64 of a counter. */
-  entropy(): bigint {
-    this.#entropy = BigInt.asUintN(64, this.#entropy + 0x9e3779b97f4a7c15n);
-    let z = this.#entropy;
-    z = BigInt.asUintN(64, (z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
-    z = BigInt.asUintN(64, (z ^ (z >> 27n)) * 0x94d049bb133111ebn);
-    return z ^ (z >> 31n);
-  }
-
-  metric(name: string): number {
-    return Number(this.metrics.get(name)?.value ?? 0n);
-  }
-
-  /** Moves the clock, firing every timer at its moment, and hands out queue messages. */
-  advance(ms: number): void {
-    const until = this.nowNs + BigInt(Math.round(ms * 1e6));
-    for (;;) {
-      this.deliver();
-      const due = this.vms
-        .filter((vm) => !vm.dead)
-        .flatMap((vm) => [...vm.timers].map(([root, timer]) => ({ vm, root, timer })))
-        .filter(({ timer }) => timer.at <= until)
-        .sort((a, b) => Number(a.timer.at - b.timer.at))[0];
-      if (due === undefined) break;
-      if (due.timer.at > this.nowNs) this.nowNs = due.timer.at;
-      due.timer.at = this.nowNs + due.timer.period;
-      due.vm.enter(() => due.vm.exports.proxy_on_tick(due.root), due.root);
-    }
-    this.nowNs = until;
-  }
-
-  /** Hands out the messages that wait in queues. */
-  deliver(): void {
-    for (const [token, queue] of this.queues) {
-      if (queue.messages.length > 0 && queue.vm.queueRoot !== 0 && !queue.vm.dead) {
-        queue.vm.enter(() => queue.vm.exports.proxy_on_queue_ready(queue.vm.queueRoot, token), queue.vm.queueRoot);
-      }
-    }
-  }
-
-  /** The newest call that nobody has answered, taken off the list. */
-  takeCall(): Call | undefined {
-    return this.calls.pop();
-  }
-}
-
 /** Reads the built filter. */
 export function filterModule(): WebAssembly.Module {
   return new WebAssembly.Module(readFileSync(FILTER_PATH));
-}
-
-const utf8 = new TextEncoder();
-const text = new TextDecoder('utf-8', { fatal: false });
-
-export function bytes(value: string | Uint8Array): Uint8Array {
-  return typeof value === 'string' ? utf8.encode(value) : value;
-}
-
-/** Header pairs as the host passes them. */
-export function pairs(list: readonly (readonly [string | Uint8Array, string | Uint8Array])[]): Uint8Array {
-  const parts = list.map(([name, value]) => [bytes(name), bytes(value)] as const);
-  const out = new Uint8Array(parts.reduce((sum, [name, value]) => sum + 10 + name.length + value.length, 4));
-  const view = new DataView(out.buffer);
-  view.setUint32(0, parts.length, true);
-  let at = 4 + parts.length * 8;
-  parts.forEach(([name, value], i) => {
-    view.setUint32(4 + i * 8, name.length, true);
-    view.setUint32(8 + i * 8, value.length, true);
-    out.set(name, at);
-    out.set(value, at + name.length + 1);
-    at += name.length + value.length + 2;
-  });
-  return out;
-}
-
-/** The reverse of `pairs`. */
-export function unpair(from: Uint8Array): [string, string][] {
-  if (from.length < 4) return [];
-  const view = new DataView(from.buffer, from.byteOffset, from.byteLength);
-  const count = view.getUint32(0, true);
-  let at = 4 + count * 8;
-  return Array.from({ length: count }, (_, i) => {
-    const name = view.getUint32(4 + i * 8, true);
-    const value = view.getUint32(8 + i * 8, true);
-    const pair: [string, string] = [
-      text.decode(from.subarray(at, at + name)),
-      text.decode(from.subarray(at + name + 1, at + name + 1 + value)),
-    ];
-    at += name + value + 2;
-    return pair;
-  });
 }
 
 /** One VM: a worker's, or the main thread's. */
@@ -296,7 +178,7 @@ export class Vm {
   }
 
   #text(at: number, length: number): string {
-    return text.decode(this.#read(at, length));
+    return textOf(this.#read(at, length));
   }
 
   #u32(at: number, value: number): void {
