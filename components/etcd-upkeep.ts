@@ -33,6 +33,8 @@ export interface EtcdUpkeepArgs {
   /** The size of the snapshots' volume. */
   readonly storage: string;
   readonly storageClass?: string | undefined;
+  /** What takes the volume along when it is deleted: a pod that still looks at the snapshots would hold up the claim's own deletion. */
+  readonly deletedWith: pulumi.Resource;
 }
 
 /** What etcd needs from time to time: a snapshot on a volume of its own, and its members defragmented, one after another. */
@@ -55,7 +57,7 @@ export class EtcdUpkeep extends pulumi.ComponentResource {
           resources: { requests: { storage: args.storage } },
         },
       },
-      own,
+      { ...own, deletedWith: args.deletedWith },
     );
     const account = new k8s.core.v1.ServiceAccount(
       ETCD_UPKEEP,

@@ -13,6 +13,8 @@ export interface NamespaceArgs {
 export class HfiNamespace extends pulumi.ComponentResource {
   /** Its name, known once it is there. */
   readonly name: pulumi.Output<string>;
+  /** The resource, for what goes with it when it is deleted. */
+  readonly namespace: k8s.core.v1.Namespace;
 
   constructor(name: string, args: NamespaceArgs, opts?: pulumi.ComponentResourceOptions) {
     super('hfi:index:Namespace', name, {}, opts);
@@ -34,6 +36,7 @@ export class HfiNamespace extends pulumi.ComponentResource {
       },
       { parent: this },
     );
+    this.namespace = namespace;
     this.name = namespace.metadata.name;
     this.registerOutputs({ name: this.name });
   }

@@ -82,6 +82,7 @@ export class Hfi extends pulumi.ComponentResource {
           pullSecret: config.images.pullSecret,
           etcd: { members: state.memberEndpoints, secret: state.clientSecret },
           storageClass: etcd.storageClass,
+          deletedWith: system.namespace,
         },
         own,
       );

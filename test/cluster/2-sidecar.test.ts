@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { median, medianInterval } from '../bench/statistics.ts';
 import { processorTime } from '../support/processes.ts';
 import { type TestStack, theStack, urlOf } from './stack.ts';
@@ -65,22 +65,23 @@ if (process.env.HFI_TEST_BED !== undefined) describe('cluster: what a sidecar co
 /** Finds the processes of the sidecars of these pods. @throws Error when one isn't on this machine */
 function sidecars(pods: readonly string[], namespace: string): Sidecar[] {
   const envoys = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && existsSync(`/proc/${name}/cmdline`))
-    .map((name) => ({ pid: Number(name), words: commandOf(Number(name)) }))
-    .filter(({ words }) => words.includes('--service-node'));
+    .filter((name) => /^\d+$/.test(name) && readOf(`/proc/${name}/comm`).trim() === 'envoy')
+    .map((name) => ({ pid: Number(name), environment: readOf(`/proc/${name}/environ`).split('\0') }));
   return pods.map((pod) => {
-    const found = envoys.find(({ words }) => words.some((word) => word.startsWith('sidecar~') && word.includes(`~${pod}.${namespace}~`)));
+    const found = envoys.find(
+      ({ environment }) => environment.includes(`POD_NAME=${pod}`) && environment.includes(`POD_NAMESPACE=${namespace}`),
+    );
     assert.ok(found !== undefined, `the sidecar of ${namespace}/${pod} runs on this machine`);
     return { envoy: found.pid, agent: Number(statusOf(found.pid, 'PPid')) };
   });
 }
 
-function commandOf(pid: number): string[] {
+function readOf(file: string): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return readFileSync(file, 'utf8');
   } catch {
-    // It ended meanwhile.
-    return [];
+    // The process has ended.
+    return '';
   }
 }
 
