@@ -68,7 +68,7 @@ async function keptModule(path: string, sources: string): Promise<Uint8Array | u
 
 function flags(entry: string): string[] {
   const abort = `abort=${entry.replace(/\.ts$/, '')}/abort`;
-  return [entry, '-O3', '--runtime', 'stub', '--exportStart', '_initialize', '--use', abort, '--outFile', 'plugin.wasm'];
+  return [entry, '-O2', '--runtime', 'stub', '--exportStart', '_initialize', '--use', abort, '--outFile', 'plugin.wasm'];
 }
 
 async function compile(entry: string): Promise<Uint8Array> {

@@ -1,4 +1,4 @@
-import { Processes, pinSelf, processorTime, unpinSelf } from '../support/processes.ts';
+import { Processes, pinSelf, processorTime, residentMemory, unpinSelf } from '../support/processes.ts';
 import { hfiFilter, luaAbort, nativeAbort, type RunningProxy, startProxy, wasmFilter } from './envoy.ts';
 import { buildModules } from './filters.ts';
 import { type Connection, drive, openMany } from './load.ts';
@@ -8,7 +8,7 @@ import { rulesetOf, rulesThatMiss } from './rulesets.ts';
 import type { Settings } from './settings.ts';
 import { median } from './statistics.ts';
 
-/** Processor time of Envoy per request, with each variant in an Envoy of its own; all of them in turn in each round. */
+/** Processor time of Envoy per request, with each variant in an Envoy of its own, all of them in turn in each round; and what each takes of memory. */
 
 const REQUESTS = 5000;
 const CONNECTIONS = 8;
@@ -61,7 +61,8 @@ export async function cpuRows({ short, say }: Settings): Promise<Row[]> {
       if (i % 20 === 0) say(`processor time: round ${i + 1} of ${rounds}`);
       for (const runner of i % 2 === 0 ? runners : [...runners].reverse()) await round(runner, true);
     }
-    return judge(new Map(runners.map(({ variant, rounds }) => [variant, rounds])));
+    const memory = memoryRow(new Map(runners.map(({ variant, proxy }) => [variant, residentMemory(proxy.pid) / 1e6])));
+    return [...judge(new Map(runners.map(({ variant, rounds }) => [variant, rounds]))), memory];
   } finally {
     unpinSelf();
     server.stop();
@@ -75,6 +76,19 @@ async function round({ variant, proxy, connections, rounds }: Runner, counts: bo
   const after = processorTime(proxy.pid);
   if (statuses.get(200) !== REQUESTS) throw new Error(`${variant}: not every request was let through: ${JSON.stringify([...statuses])}`);
   if (counts) rounds.push((after - before) / REQUESTS / 1000);
+}
+
+/** What the filter adds to the memory of a proxy that has had its requests; most of it is V8's own, as the empty filter shows. */
+function memoryRow(of: ReadonlyMap<Variant, number>): Row {
+  const over = (variant: Variant): number => (of.get(variant) ?? 0) - (of.get('none') ?? 0);
+  const value = over('10 rules');
+  const interval = { low: Math.min(over('no rule'), value), high: Math.max(over('1000 rules'), value) };
+  return row('memory: 10 rules (none to 1000), over no filter', 'MB', value, interval, {
+    peer: 'empty filter',
+    peerValue: over('empty'),
+    bar: '<= 25',
+    holds: value <= 25,
+  });
 }
 
 function judge(measured: ReadonlyMap<Variant, number[]>): Row[] {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { median, medianInterval } from '../bench/statistics.ts';
-import { processorTime } from '../support/processes.ts';
+import { processorTime, residentMemory } from '../support/processes.ts';
 import { type TestStack, theStack, urlOf } from './stack.ts';
 import { injectedNamespace, SHOP, service } from './workloads/workloads.ts';
 
@@ -53,8 +53,10 @@ function whatASidecarCosts(this: Mocha.Suite): void {
       added.push(plainFirst ? second - first : first - second);
     }
     const { low, high } = medianInterval(added);
-    const [more, base] = [filtered, plain].map((ones) => median(ones.map((one) => residentMiB(one.envoy) + residentMiB(one.agent))));
-    const memory = `${(more ?? 0).toFixed(1)} MiB beside ${(base ?? 0).toFixed(1)} MiB: ${((more ?? 0) - (base ?? 0)).toFixed(1)} MiB more`;
+    const megabytes = (of: readonly Sidecar[]): number =>
+      median(of.map((one) => (residentMemory(one.envoy) + residentMemory(one.agent)) / 1e6));
+    const [more, base] = [megabytes(filtered), megabytes(plain)];
+    const memory = `${more.toFixed(1)} MB beside ${base.toFixed(1)} MB: ${(more - base).toFixed(1)} MB more`;
     const time = `${median(added).toFixed(1)} µs more (${low.toFixed(1)} to ${high.toFixed(1)}) beside ${median(without).toFixed(1)} µs`;
     process.stdout.write(`      a sidecar, median of ${REPLICAS}: ${memory}\n      a request: ${time}\n`);
   });
@@ -72,7 +74,7 @@ function sidecars(pods: readonly string[], namespace: string): Sidecar[] {
       ({ environment }) => environment.includes(`POD_NAME=${pod}`) && environment.includes(`POD_NAMESPACE=${namespace}`),
     );
     assert.ok(found !== undefined, `the sidecar of ${namespace}/${pod} runs on this machine`);
-    return { envoy: found.pid, agent: Number(statusOf(found.pid, 'PPid')) };
+    return { envoy: found.pid, agent: Number(/^PPid:\s*(\d+)/m.exec(readOf(`/proc/${found.pid}/status`))?.[1]) };
   });
 }
 
@@ -83,15 +85,6 @@ function readOf(file: string): string {
     // The process has ended.
     return '';
   }
-}
-
-/** A line of `/proc/PID/status` (Linux, proc_pid_status(5)). */
-function statusOf(pid: number, line: string): string {
-  return new RegExp(`^${line}:\\s*(\\S+)`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '';
-}
-
-function residentMiB(pid: number): number {
-  return Number(statusOf(pid, 'VmRSS')) / 1024;
 }
 
 function sum(values: readonly number[]): number {

@@ -96,6 +96,11 @@ export function processorTime(pid: number): number {
   return sum;
 }
 
+/** A process's resident memory in bytes, the files that it maps included: `VmRSS` of `/proc/PID/status` (Linux, proc_pid_status(5)). */
+export function residentMemory(pid: number): number {
+  return Number(/^VmRSS:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
+}
+
 /** Waits until `holds` is true; throws after `ms`. */
 export async function until(holds: () => Promise<boolean> | boolean, what: string | (() => string), ms = 20_000): Promise<void> {
   const deadline = performance.now() + ms;
