@@ -24,12 +24,20 @@ async function look(config: StackConfig, settings: Readonly<Record<string, strin
     const names = [...new Set([config.systemNamespace, ...meshNamespaces(config)])];
     facts = await Promise.race([factsOf(clusterOf(settings), names), late()]);
   } catch (error) {
-    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
     return [
-      `The cluster can not be reached: ${reason}. Which one it is, your kubeconfig says (KUBECONFIG, or pulumi config set kubernetes:context NAME).`,
+      `The cluster can not be reached: ${reasonOf(error)}. Which one it is, your kubeconfig says (KUBECONFIG, or pulumi config set kubernetes:context NAME).`,
     ];
   }
   return obstacles(config, facts, `${pulumi.getProject()}/${pulumi.getStack()}`);
+}
+
+/** The first line of what went wrong, with its causes: `fetch` itself only says that it failed. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const [first = error.name] = error.message.split('\n');
+  // Where a name has several addresses, each has its error.
+  const causes = error.cause instanceof AggregateError ? error.cause.errors : error.cause === undefined ? [] : [error.cause];
+  return causes.length === 0 ? first : `${first} (${causes.map(reasonOf).join('; ')})`;
 }
 
 function late(): Promise<never> {

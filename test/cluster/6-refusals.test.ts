@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePorts } from '../../cli/sandbox/ports.ts';
 import { leftovers } from './leftovers.ts';
 import { type Setting, type TestStack, theStack } from './stack.ts';
 
@@ -38,10 +39,11 @@ describe('cluster: what pulumi up refuses', function () {
   }
 
   it('says that there is no cluster', async () => {
+    const [port] = await freePorts(1);
     const config = JSON.stringify({
       apiVersion: 'v1',
       kind: 'Config',
-      clusters: [{ name: 'none', cluster: { server: 'https://127.0.0.1:9' } }],
+      clusters: [{ name: 'none', cluster: { server: `https://127.0.0.1:${port}` } }],
       contexts: [{ name: 'none', context: { cluster: 'none', user: 'none' } }],
       users: [{ name: 'none', user: {} }],
       'current-context': 'none',
