@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { median, medianInterval } from '../bench/statistics.ts';
-import { processorTime, residentMemory } from '../support/processes.ts';
+import { processorTime, residentMemory, until } from '../support/processes.ts';
 import { type TestStack, theStack, urlOf } from './stack.ts';
 import { injectedNamespace, SHOP, service } from './workloads/workloads.ts';
 
@@ -41,6 +41,11 @@ function whatASidecarCosts(this: Mocha.Suite): void {
       assert.deepEqual(answers, { 200: REQUESTS });
       return (sum(of.map(({ envoy }) => processorTime(envoy))) - before) / 1000 / REQUESTS;
     };
+    // The caller's sidecar hears of the new service a moment after its pods are ready.
+    await until(
+      async () => (await stack.caller('/burst', { url: urlOf('callee', PLAIN), count: 200 }))['200'] === 200,
+      'all of them answer',
+    );
     await round(PLAIN, plain);
     await round(SHOP, filtered);
     const added: number[] = [];
