@@ -8,10 +8,10 @@ import manifest from './package.json' with { type: 'json' };
 
 const settings = pulumi.runtime.allConfig();
 const config = readStackConfig(settings, pulumi.getProject());
-await checkCluster(config, settings);
+const cluster = await checkCluster(config, settings);
 const [filter, bundle] = await Promise.all([buildFilter(), buildBundle()]);
 
-const hfi = new Hfi('hfi', { config, built: { plugin: filter.path, bundle } });
+const hfi = new Hfi('hfi', { config, cluster, built: { plugin: filter.path, bundle } });
 
 /** HFI's version. */
 export const version: string = manifest.version;

@@ -8,27 +8,32 @@ const PATIENCE_MS = 15_000;
 /**
  * Looks at the cluster before anything is made in it. A preview only warns, so that it works without a cluster.
  *
+ * @returns what the cluster says; undefined when it can't be reached, in a preview
  * @throws RunError with everything that is in the way, and what to do about it
  */
-export async function checkCluster(config: StackConfig, settings: Readonly<Record<string, string>>): Promise<void> {
-  const found = await look(config, settings);
-  if (found.length === 0) return;
+export async function checkCluster(config: StackConfig, settings: Readonly<Record<string, string>>): Promise<ClusterFacts | undefined> {
+  const { facts, found } = await look(config, settings);
+  if (found.length === 0) return facts;
   const text = `The stack can't be installed in this cluster:\n${found.map((one) => `  - ${one}`).join('\n')}`;
   if (!pulumi.runtime.isDryRun()) throw new pulumi.RunError(text);
   await pulumi.log.warn(text);
+  return facts;
 }
 
-async function look(config: StackConfig, settings: Readonly<Record<string, string>>): Promise<string[]> {
-  let facts: ClusterFacts;
+interface Seen {
+  readonly facts: ClusterFacts | undefined;
+  readonly found: readonly string[];
+}
+
+async function look(config: StackConfig, settings: Readonly<Record<string, string>>): Promise<Seen> {
   try {
     const names = [...new Set([config.systemNamespace, ...meshNamespaces(config)])];
-    facts = await Promise.race([factsOf(clusterOf(settings), names), late()]);
+    const facts = await Promise.race([factsOf(clusterOf(settings), names), late()]);
+    return { facts, found: obstacles(config, facts, `${pulumi.getProject()}/${pulumi.getStack()}`) };
   } catch (error) {
-    return [
-      `The cluster can not be reached: ${reasonOf(error)}. Which one it is, your kubeconfig says (KUBECONFIG, or pulumi config set kubernetes:context NAME).`,
-    ];
+    const found = `The cluster can not be reached: ${reasonOf(error)}. Which one it is, your kubeconfig says (KUBECONFIG, or pulumi config set kubernetes:context NAME).`;
+    return { facts: undefined, found: [found] };
   }
-  return obstacles(config, facts, `${pulumi.getProject()}/${pulumi.getStack()}`);
 }
 
 /** The first line of what went wrong, with its causes: `fetch` itself only says that it failed. */

@@ -1,9 +1,9 @@
 import {
   ApiException,
-  ApiextensionsV1Api,
   AppsV1Api,
   AuthorizationV1Api,
   CoreV1Api,
+  CustomObjectsApi,
   KubeConfig,
   StorageV1Api,
   VersionApi,
@@ -18,7 +18,8 @@ export interface ClusterFacts {
     string,
     { readonly owner: string | undefined; readonly ending: boolean; readonly labels: Readonly<Record<string, string>> }
   >;
-  readonly resources: ReadonlySet<string>;
+  /** Whether each of the custom resources that matter is there, as `plural.group`; those that aren't in it are unknown. */
+  readonly resources: ReadonlyMap<string, boolean>;
   /** Istio's version as its control plane's image says it. */
   readonly istio: string | undefined;
   /** Names of the StorageClasses, and which is the default. */
@@ -33,6 +34,13 @@ export const LEAST_ISTIO = '1.24';
 export const WASM_PLUGINS = 'wasmplugins.extensions.istio.io';
 export const ENVOY_FILTERS = 'envoyfilters.networking.istio.io';
 export const OPERATOR = ['podmonitors.monitoring.coreos.com', 'prometheusrules.monitoring.coreos.com'];
+
+/** The custom resources that the program makes or could make, by the API version in which it does. */
+const CUSTOM_RESOURCES: Readonly<Record<string, readonly string[]>> = {
+  'extensions.istio.io/v1alpha1': [WASM_PLUGINS],
+  'networking.istio.io/v1alpha3': [ENVOY_FILTERS],
+  'monitoring.coreos.com/v1': OPERATOR,
+};
 
 /** What the program creates, as `group/resource`. */
 const CREATED = [
@@ -78,9 +86,9 @@ export function clusterOf(settings: Readonly<Record<string, string>>): KubeConfi
 export async function factsOf(cluster: KubeConfig, names: readonly string[]): Promise<ClusterFacts> {
   const core = cluster.makeApiClient(CoreV1Api);
   const version = (await cluster.makeApiClient(VersionApi).getCode()).gitVersion;
-  const [namespaces, definitions, istio, storageClasses, forbidden] = await Promise.all([
+  const [namespaces, resources, istio, storageClasses, forbidden] = await Promise.all([
     Promise.all(names.map(async (name) => [name, await permitted(core.readNamespace({ name }))] as const)),
-    permitted(cluster.makeApiClient(ApiextensionsV1Api).listCustomResourceDefinition()),
+    resourcesOf(cluster),
     permitted(cluster.makeApiClient(AppsV1Api).listDeploymentForAllNamespaces({ labelSelector: 'app=istiod' })),
     permitted(cluster.makeApiClient(StorageV1Api).listStorageClass()),
     forbiddenOf(cluster),
@@ -104,7 +112,7 @@ export async function factsOf(cluster: KubeConfig, names: readonly string[]): Pr
             ],
       ),
     ),
-    resources: new Set(definitions?.items.map(({ metadata }) => metadata?.name ?? '') ?? [WASM_PLUGINS, ENVOY_FILTERS, ...OPERATOR]),
+    resources,
     istio: tagOf(image),
     storageClasses: storageClasses?.items.map(({ metadata }) => ({
       name: metadata?.name ?? '',
@@ -117,6 +125,24 @@ export async function factsOf(cluster: KubeConfig, names: readonly string[]): Pr
 /** `1.24.1` of `registry:5000/istio/pilot:1.24.1@sha256:…`. */
 export function tagOf(image: string | undefined): string | undefined {
   return /^[^@]*:([^:/@]+)(?:@|$)/.exec(image ?? '')?.[1];
+}
+
+/** By discovery, which every user may ask for, unlike the list of definitions. */
+async function resourcesOf(cluster: KubeConfig): Promise<Map<string, boolean>> {
+  const api = cluster.makeApiClient(CustomObjectsApi);
+  const asked = Object.entries(CUSTOM_RESOURCES).map(async ([apiVersion, names]) => {
+    const [group = '', version = ''] = apiVersion.split('/');
+    const there = await api.getAPIResources({ group, version }).then(
+      ({ resources }) => new Set(resources.map(({ name }) => `${name}.${group}`)),
+      (error: unknown) => {
+        if (error instanceof ApiException && error.code === 404) return new Set<string>();
+        if (error instanceof ApiException && [401, 403].includes(error.code)) return undefined;
+        throw error;
+      },
+    );
+    return there === undefined ? [] : names.map((name) => [name, there.has(name)] as const);
+  });
+  return new Map((await Promise.all(asked)).flat());
 }
 
 async function forbiddenOf(cluster: KubeConfig): Promise<string[]> {

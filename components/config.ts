@@ -97,8 +97,17 @@ const demo = z.strictObject({
 });
 
 const monitoring = z.strictObject({
-  enabled: z.boolean().default(false).describe('PodMonitors, alert rules and a Grafana dashboard; needs the Prometheus operator.'),
-  namespace: namespaceName.default('monitoring').describe('Where Prometheus runs: it may read the metrics.'),
+  enabled: z
+    .union([z.boolean(), z.literal('auto')], 'must be true, false or auto')
+    .default('auto')
+    .describe(
+      "A Grafana dashboard, and PodMonitors and alert rules of the Prometheus operator: `auto` makes these where the cluster has the operator, `true` refuses a cluster without it, `false` makes nothing. The control plane's pods have Prometheus' scrape annotations in any case.",
+    ),
+  namespace: namespaceName.default('monitoring').describe("Where Prometheus runs: it may read etcd's metrics."),
+  labels: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe("Labels of the PodMonitors and alert rules, for an operator that takes only some: kube-prometheus-stack's `release`."),
 });
 
 const imageTable = z.strictObject({

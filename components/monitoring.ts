@@ -9,31 +9,52 @@ export interface MonitoringArgs {
   /** Namespaces whose sidecars have the filter. */
   readonly meshNamespaces: readonly string[];
   readonly ownEtcd: boolean;
+  /** Whether the Prometheus operator is there, without which there are no PodMonitors and alert rules. */
+  readonly operator: boolean;
+  /** Labels by which the operator chooses PodMonitors and alert rules. */
+  readonly labels: Readonly<Record<string, string>>;
 }
 
-const CUSTOM = 'monitoring.coreos.com/v1';
-
-/** What the Prometheus operator and Grafana's sidecar need to watch HFI. */
+/** What Grafana's sidecar and the Prometheus operator need to watch HFI. */
 export class Monitoring extends pulumi.ComponentResource {
   constructor(name: string, args: MonitoringArgs, opts?: pulumi.ComponentResourceOptions) {
     super('hfi:index:Monitoring', name, {}, opts);
-    const own = { parent: this };
-    const metadata = (one: string) => ({ name: one, namespace: args.namespace, labels: labels('hfi-monitoring') });
-    const podMonitor = (one: string, spec: object): void => {
-      new k8s.apiextensions.CustomResource(one, { apiVersion: CUSTOM, kind: 'PodMonitor', metadata: metadata(one), spec }, own);
-    };
-    podMonitor('hfi-control-plane', {
-      selector: { matchLabels: podSelector('hfi-control-plane') },
-      podMetricsEndpoints: [{ port: 'http', path: '/metrics' }],
+    const metadata = (one: string, more: Readonly<Record<string, string>>) => ({
+      name: one,
+      namespace: args.namespace,
+      labels: { ...labels('hfi-monitoring'), ...more },
     });
-    if (args.ownEtcd) {
-      podMonitor('hfi-etcd', {
-        selector: { matchLabels: podSelector('hfi-etcd') },
-        podMetricsEndpoints: [{ port: 'metrics', path: '/metrics' }],
-      });
+    new k8s.core.v1.ConfigMap(
+      'hfi-dashboard',
+      { metadata: metadata('hfi-dashboard', { grafana_dashboard: '1' }), data: { 'hfi.json': dashboard() } },
+      { parent: this },
+    );
+    if (args.operator) {
+      const make = (kind: 'PodMonitor' | 'PrometheusRule', one: string, spec: object): void => {
+        new k8s.apiextensions.CustomResource(
+          one,
+          { apiVersion: 'monitoring.coreos.com/v1', kind, metadata: metadata(one, args.labels), spec },
+          { parent: this },
+        );
+      };
+      for (const [one, spec] of Object.entries(podMonitors(args))) make('PodMonitor', one, spec);
+      make('PrometheusRule', 'hfi-alerts', { groups: [{ name: 'hfi', rules: alerts }] });
     }
-    podMonitor('hfi-sidecars', {
-      namespaceSelector: { matchNames: args.meshNamespaces },
+    this.registerOutputs({});
+  }
+}
+
+/** What Prometheus reads, by the PodMonitors' names. */
+function podMonitors({ ownEtcd, meshNamespaces }: MonitoringArgs): Record<string, object> {
+  const part = (name: string, port: string): object => ({
+    selector: { matchLabels: podSelector(name) },
+    podMetricsEndpoints: [{ port, path: '/metrics' }],
+  });
+  return {
+    'hfi-control-plane': part('hfi-control-plane', 'http'),
+    ...(ownEtcd ? { 'hfi-etcd': part('hfi-etcd', 'metrics') } : {}),
+    'hfi-sidecars': {
+      namespaceSelector: { matchNames: meshNamespaces },
       selector: { matchExpressions: [{ key: 'security.istio.io/tlsMode', operator: 'Exists' }] },
       podMetricsEndpoints: [
         {
@@ -43,25 +64,6 @@ export class Monitoring extends pulumi.ComponentResource {
           metricRelabelings: [{ action: 'keep', sourceLabels: ['__name__'], regex: 'wasmcustom_hfi_.*' }],
         },
       ],
-    });
-    new k8s.apiextensions.CustomResource(
-      'hfi-alerts',
-      {
-        apiVersion: CUSTOM,
-        kind: 'PrometheusRule',
-        metadata: metadata('hfi-alerts'),
-        spec: { groups: [{ name: 'hfi', rules: alerts }] },
-      },
-      own,
-    );
-    new k8s.core.v1.ConfigMap(
-      'hfi-dashboard',
-      {
-        metadata: { ...metadata('hfi-dashboard'), labels: { ...labels('hfi-monitoring'), grafana_dashboard: '1' } },
-        data: { 'hfi.json': dashboard() },
-      },
-      own,
-    );
-    this.registerOutputs({});
-  }
+    },
+  };
 }

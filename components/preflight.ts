@@ -18,7 +18,7 @@ export function obstacles(config: StackConfig, facts: ClusterFacts, owner: strin
 function versionObstacles({ version, istio, resources }: ClusterFacts): string[] {
   const found: string[] = [];
   if (older(version, LEAST_KUBERNETES)) found.push(`The cluster is Kubernetes ${version}; HFI needs ${LEAST_KUBERNETES} or newer.`);
-  if (!resources.has(WASM_PLUGINS)) {
+  if (resources.get(WASM_PLUGINS) === false) {
     found.push(
       `Istio is not there: the cluster has no ${WASM_PLUGINS}. Install Istio ${LEAST_ISTIO} or newer first (istio.io/latest/docs/setup).`,
     );
@@ -72,10 +72,14 @@ function storageObstacles({ etcd }: StackConfig, { storageClasses }: ClusterFact
 function rightObstacles({ mesh, monitoring }: StackConfig, { forbidden, resources }: ClusterFacts): string[] {
   const found =
     forbidden.length === 0 ? [] : [`You may not create ${forbidden.join(', ')}: ask for the rights, or use another kubeconfig context.`];
-  if (monitoring.enabled) {
-    const missing = OPERATOR.filter((name) => !resources.has(name));
-    if (missing.length > 0) found.push(`monitoring.enabled needs the Prometheus operator: the cluster has no ${missing.join(' and no ')}.`);
+  if (monitoring.enabled === true) {
+    const missing = OPERATOR.filter((name) => resources.get(name) === false);
+    if (missing.length > 0)
+      found.push(
+        `monitoring.enabled: true needs the Prometheus operator: the cluster has no ${missing.join(' and no ')}. With auto, they are made only where it is.`,
+      );
   }
-  if (mesh.metricsFilter && !resources.has(ENVOY_FILTERS)) found.push(`mesh.metricsFilter needs ${ENVOY_FILTERS}, which is not there.`);
+  if (mesh.metricsFilter && resources.get(ENVOY_FILTERS) === false)
+    found.push(`mesh.metricsFilter needs ${ENVOY_FILTERS}, which is not there.`);
   return found;
 }

@@ -1,5 +1,6 @@
 import * as pulumi from '@pulumi/pulumi';
 import { Bundle } from './bundle.ts';
+import { type ClusterFacts, OPERATOR } from './cluster-facts.ts';
 import { meshNamespaces, type StackConfig } from './config.ts';
 import { CONTROL_PLANE_PORT, ControlPlane } from './control-plane.ts';
 import { Credentials } from './credentials.ts';
@@ -16,6 +17,8 @@ import { WasmServer } from './wasm-server.ts';
 export interface HfiArgs {
   readonly config: StackConfig;
   /** What the build made: the filter and the tarball with the programs. */
+  /** What the cluster says; undefined in a preview without one. */
+  readonly cluster: ClusterFacts | undefined;
   readonly built: { readonly plugin: string; readonly bundle: string };
 }
 
@@ -28,7 +31,7 @@ export class Hfi extends pulumi.ComponentResource {
   readonly meshFilter: MeshFilter;
   readonly demo: DemoApp | undefined;
 
-  constructor(name: string, { config, built }: HfiArgs, opts?: pulumi.ComponentResourceOptions) {
+  constructor(name: string, { config, cluster, built }: HfiArgs, opts?: pulumi.ComponentResourceOptions) {
     super('hfi:index:Hfi', name, {}, opts);
     const own = { parent: this };
     const image = (one: 'node' | 'nginx' | 'etcd'): string => mirrored(config.images[one], config.images.mirror);
@@ -47,7 +50,7 @@ export class Hfi extends pulumi.ComponentResource {
         namespace: system.name,
         ownEtcd: external === undefined,
         etcdUpkeep: external === undefined && backup.enabled,
-        monitoringNamespace: config.monitoring.enabled ? config.monitoring.namespace : undefined,
+        monitoringNamespace: config.monitoring.enabled === false ? undefined : config.monitoring.namespace,
       },
       own,
     );
@@ -120,10 +123,16 @@ export class Hfi extends pulumi.ComponentResource {
       },
       { ...own, dependsOn: [this.controlPlane, this.wasmServer, ...(demoNamespace === undefined ? [] : [demoNamespace])] },
     );
-    if (config.monitoring.enabled) {
+    if (config.monitoring.enabled !== false) {
       new Monitoring(
         'monitoring',
-        { namespace: system.name, meshNamespaces: meshNamespaces(config), ownEtcd: external === undefined },
+        {
+          namespace: system.name,
+          meshNamespaces: meshNamespaces(config),
+          ownEtcd: external === undefined,
+          operator: config.monitoring.enabled === true || OPERATOR.every((one) => cluster?.resources.get(one) === true),
+          labels: config.monitoring.labels,
+        },
         own,
       );
     }

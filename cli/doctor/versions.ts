@@ -6,7 +6,7 @@ export function versionChecks({ version, istio, resources }: Pick<ClusterFacts, 
   const kubernetes = older(version, LEAST_KUBERNETES)
     ? failed('Kubernetes', `is ${version}`, `HFI needs ${LEAST_KUBERNETES} or newer.`)
     : ok('Kubernetes', version);
-  if (!resources.has(WASM_PLUGINS)) {
+  if (resources.get(WASM_PLUGINS) === false) {
     return [kubernetes, failed('Istio', `is not there: the cluster has no ${WASM_PLUGINS}`, `Install Istio ${LEAST_ISTIO} or newer.`)];
   }
   if (istio === undefined) {

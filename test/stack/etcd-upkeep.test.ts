@@ -26,12 +26,11 @@ function cronJob(program: Program): Manifest {
 
 const podOf = (program: Program): Manifest => cronJob(program).spec.jobTemplate.spec.template.spec;
 
-/** Peers that a policy lets in. */
+/** The parts that a policy lets in. */
 function letIn(program: Program, policy: string): string[] {
   const { ingress } = find(program, 'kubernetes:networking.k8s.io/v1:NetworkPolicy', policy)?.inputs.spec ?? {};
-  return ingress.flatMap(({ from }: Manifest) =>
-    from.map(({ podSelector }: Manifest) => podSelector.matchLabels['app.kubernetes.io/name']),
-  );
+  const peers: Manifest[] = ingress.flatMap(({ from }: Manifest) => from);
+  return peers.flatMap(({ podSelector }) => (podSelector === undefined ? [] : [podSelector.matchLabels['app.kubernetes.io/name']]));
 }
 
 describe("etcd's upkeep in the stack", function () {

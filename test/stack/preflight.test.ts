@@ -5,10 +5,18 @@ import { obstacles } from '../../components/preflight.ts';
 
 const OWNER = 'hfi/dev';
 
+const resources = (there: { istio: boolean; operator: boolean }): Map<string, boolean> =>
+  new Map([
+    ['wasmplugins.extensions.istio.io', there.istio],
+    ['envoyfilters.networking.istio.io', there.istio],
+    ['podmonitors.monitoring.coreos.com', there.operator],
+    ['prometheusrules.monitoring.coreos.com', there.operator],
+  ]);
+
 const facts = (more: Partial<ClusterFacts> = {}): ClusterFacts => ({
   version: 'v1.37.2',
   namespaces: new Map(),
-  resources: new Set(['wasmplugins.extensions.istio.io', 'envoyfilters.networking.istio.io']),
+  resources: resources({ istio: true, operator: false }),
   istio: '1.31.0',
   storageClasses: [{ name: 'standard', isDefault: true }],
   forbidden: [],
@@ -42,7 +50,7 @@ describe('what stands in the way of an installation', () => {
 
   const cases: [what: string, config: Record<string, unknown>, facts: Partial<ClusterFacts>, says: RegExp][] = [
     ['an old Kubernetes', {}, { version: 'v1.23.17-eks-1' }, /^The cluster is Kubernetes v1\.23\.17-eks-1; HFI needs 1\.24/],
-    ['no Istio', {}, { resources: new Set() }, /^Istio is not there: .*wasmplugins/],
+    ['no Istio', {}, { resources: resources({ istio: false, operator: false }) }, /^Istio is not there: .*wasmplugins/],
     ['an old Istio', {}, { istio: '1.23.5' }, /^Istio is 1\.23\.5; HFI needs 1\.24/],
     [
       'a namespace of others',
@@ -94,9 +102,18 @@ describe('what stands in the way of an installation', () => {
     assert.deepEqual(obstacles(config(external), facts({ storageClasses: [] }), OWNER), []);
   });
 
+  it('is not what may not be seen', () => {
+    const asked = config({ monitoring: { enabled: true }, mesh: { metricsFilter: true } });
+    assert.deepEqual(obstacles(asked, facts({ resources: new Map() }), OWNER), []);
+  });
+
   it('names everything at once', () => {
     assert.equal(
-      obstacles(config(), facts({ version: 'v1.20.0', resources: new Set(), storageClasses: [], forbidden: ['secrets'] }), OWNER).length,
+      obstacles(
+        config(),
+        facts({ version: 'v1.20.0', resources: resources({ istio: false, operator: false }), storageClasses: [], forbidden: ['secrets'] }),
+        OWNER,
+      ).length,
       4,
     );
   });

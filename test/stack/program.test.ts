@@ -56,6 +56,7 @@ describe('the stack', function () {
       'etcd-upkeep',
       'hfi',
       'mesh-filter',
+      'monitoring',
       'network',
       'system',
       'wasm-server',
@@ -158,14 +159,22 @@ describe('the stack', function () {
     assert.ok(env.has('HFI_ETCD_PASSWORD') && !env.has('HFI_ETCD_CERT_FILE'));
   });
 
-  it('makes neither demo nor monitoring unless asked, and both when asked', async () => {
+  it('makes the demo and what watches HFI as asked', async () => {
     const bare = await runProgram(json({ 'hfi:demo': { enabled: false }, 'hfi:mesh': { namespaces: ['shop'] } }));
     assert.deepEqual(names(bare, /Namespace$/), ['system', 'system']);
     assert.deepEqual(names(bare, /PodMonitor|PrometheusRule/), []);
-    const watched = await runProgram(json({ 'hfi:monitoring': { enabled: true } }));
+    const watched = await runProgram(json({ 'hfi:monitoring': { enabled: true, labels: { release: 'stack' } } }));
     assert.deepEqual(names(watched, /PodMonitor/), ['hfi-control-plane', 'hfi-etcd', 'hfi-sidecars']);
-    const map = find('kubernetes:core/v1:ConfigMap', 'hfi-dashboard', watched);
-    assert.equal(JSON.parse(map.inputs.data['hfi.json']).uid, 'hfi');
+    for (const { inputs } of watched.registered.filter(({ type }) => /PodMonitor|PrometheusRule/.test(type))) {
+      assert.equal(inputs.metadata.labels.release, 'stack');
+    }
+    for (const program of [bare, watched]) {
+      const map = find('kubernetes:core/v1:ConfigMap', 'hfi-dashboard', program);
+      assert.equal(JSON.parse(map.inputs.data['hfi.json']).uid, 'hfi');
+    }
+    const unwatched = await runProgram(json({ 'hfi:monitoring': { enabled: false } }));
+    assert.deepEqual(names(unwatched, /PodMonitor|PrometheusRule/), []);
+    assert.ok(!names(unwatched, /ConfigMap/).includes('hfi-dashboard'));
   });
 
   it('takes a prebuilt image, and every image from the mirror', async () => {

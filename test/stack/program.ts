@@ -37,7 +37,7 @@ export async function runProgram(config: Record<string, string>): Promise<Progra
   writeFileSync(
     kubeconfig,
     JSON.stringify({
-      clusters: [{ name: 'none', cluster: { server: 'http://127.0.0.1:1' } }],
+      clusters: [{ name: 'none', cluster: { server: 'https://127.0.0.1:65535' } }],
       contexts: [{ name: 'none', context: { cluster: 'none', user: 'none' } }],
       users: [{ name: 'none' }],
       'current-context': 'none',

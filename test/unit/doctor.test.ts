@@ -6,7 +6,8 @@ import { type Known, metricsCheck, pluginChecks, proxyChecks } from '../../cli/d
 import { versionChecks } from '../../cli/doctor/versions.ts';
 import { misfits } from '../cli/schemas.ts';
 
-const WASM = new Set(['wasmplugins.extensions.istio.io']);
+const WASM = new Map([['wasmplugins.extensions.istio.io', true]]);
+const NO_WASM = new Map([['wasmplugins.extensions.istio.io', false]]);
 
 /** `name state`, and of what is not ok that there is something to do. */
 function told(checks: readonly Check[]): string[] {
@@ -27,10 +28,7 @@ describe('hfi doctor', () => {
   it('knows versions that are too old, and Istio that is missing', () => {
     assert.deepEqual(told(versionChecks({ version: 'v1.37.2', istio: '1.31.0', resources: WASM })), ['Kubernetes ok', 'Istio ok']);
     assert.deepEqual(told(versionChecks({ version: 'v1.23.1', istio: '1.20.1', resources: WASM })), ['Kubernetes failed', 'Istio failed']);
-    assert.deepEqual(told(versionChecks({ version: 'v1.37.2', istio: undefined, resources: new Set() })), [
-      'Kubernetes ok',
-      'Istio failed',
-    ]);
+    assert.deepEqual(told(versionChecks({ version: 'v1.37.2', istio: undefined, resources: NO_WASM })), ['Kubernetes ok', 'Istio failed']);
     assert.deepEqual(told(versionChecks({ version: 'v1.37.2', istio: undefined, resources: WASM })), ['Kubernetes ok', 'Istio warning']);
   });
 
