@@ -5,8 +5,10 @@ import { processorTime, residentMemory, until } from '../support/processes.ts';
 import { type TestStack, theStack, urlOf } from './stack.ts';
 import { injectedNamespace, SHOP, service } from './workloads/workloads.ts';
 
-/** Sidecars like those of the shop, but of a namespace that has not opted in. */
+/** A namespace that has not opted in. */
 const PLAIN = 'plain';
+/** The same service in both namespaces, as old in one as in the other. */
+const MEASURED = 'measured';
 const REPLICAS = 3;
 const REQUESTS = 2000;
 const ROUNDS = 15;
@@ -27,25 +29,30 @@ function whatASidecarCosts(this: Mocha.Suite): void {
   before(async () => {
     stack = await theStack();
     await stack.objects.apply(injectedNamespace(PLAIN));
-    for (const one of service('callee', REPLICAS, PLAIN)) await stack.objects.apply(one);
-    plain = sidecars(await stack.readyPods(PLAIN, 'app=callee', REPLICAS), PLAIN);
-    filtered = sidecars(await stack.readyPods(SHOP, 'app=callee', REPLICAS), SHOP);
+    for (const namespace of [PLAIN, SHOP]) {
+      for (const one of service(MEASURED, REPLICAS, namespace)) await stack.objects.apply(one);
+    }
+    plain = sidecars(await stack.readyPods(PLAIN, `app=${MEASURED}`, REPLICAS), PLAIN);
+    filtered = sidecars(await stack.readyPods(SHOP, `app=${MEASURED}`, REPLICAS), SHOP);
   });
-  after(() => stack.objects.remove(injectedNamespace(PLAIN)));
+  after(async () => {
+    await stack.objects.remove(injectedNamespace(PLAIN));
+    for (const one of service(MEASURED, REPLICAS, SHOP)) await stack.objects.remove(one);
+  });
 
   it('memory, and processor time per request', async () => {
     /** Microseconds of the sidecars' processor time for a request. */
     const round = async (namespace: string, of: readonly Sidecar[]): Promise<number> => {
       const before = sum(of.map(({ envoy }) => processorTime(envoy)));
-      const answers = await stack.caller('/burst', { url: urlOf('callee', namespace), count: REQUESTS });
+      const answers = await stack.caller('/burst', { url: urlOf(MEASURED, namespace), count: REQUESTS });
       assert.deepEqual(answers, { 200: REQUESTS });
       return (sum(of.map(({ envoy }) => processorTime(envoy))) - before) / 1000 / REQUESTS;
     };
-    // The caller's sidecar hears of the new service a moment after its pods are ready.
-    await until(
-      async () => (await stack.caller('/burst', { url: urlOf('callee', PLAIN), count: 200 }))['200'] === 200,
-      'all of them answer',
-    );
+    // The caller's sidecar hears of a new service a moment after its pods are ready.
+    for (const namespace of [PLAIN, SHOP]) {
+      const answers = (): Promise<Record<string, number>> => stack.caller('/burst', { url: urlOf(MEASURED, namespace), count: 200 });
+      await until(async () => (await answers())['200'] === 200, `all of ${namespace} answer`);
+    }
     await round(PLAIN, plain);
     await round(SHOP, filtered);
     const added: number[] = [];
@@ -58,12 +65,13 @@ function whatASidecarCosts(this: Mocha.Suite): void {
       added.push(plainFirst ? second - first : first - second);
     }
     const { low, high } = medianInterval(added);
-    const megabytes = (of: readonly Sidecar[]): number =>
-      median(of.map((one) => (residentMemory(one.envoy) + residentMemory(one.agent)) / 1e6));
-    const [more, base] = [megabytes(filtered), megabytes(plain)];
-    const memory = `${more.toFixed(1)} MB beside ${base.toFixed(1)} MB: ${(more - base).toFixed(1)} MB more`;
+    const megabytes = (of: readonly Sidecar[], part: 'envoy' | 'agent'): number => median(of.map((one) => residentMemory(one[part]) / 1e6));
+    const memory = (['envoy', 'agent'] as const).map((part) => {
+      const [more, base] = [megabytes(filtered, part), megabytes(plain, part)];
+      return `${part} ${more.toFixed(1)} MB beside ${base.toFixed(1)} MB: ${(more - base).toFixed(1)} MB more`;
+    });
     const time = `${median(added).toFixed(1)} µs more (${low.toFixed(1)} to ${high.toFixed(1)}) beside ${median(without).toFixed(1)} µs`;
-    process.stdout.write(`      a sidecar, median of ${REPLICAS}: ${memory}\n      a request: ${time}\n`);
+    process.stdout.write(`      a sidecar, median of ${REPLICAS}: ${memory.join('; ')}\n      a request: ${time}\n`);
   });
 }
 
