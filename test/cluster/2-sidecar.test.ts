@@ -46,10 +46,10 @@ function whatASidecarCosts(this: Mocha.Suite): void {
     const timeOf = (of: readonly Sidecar[]): number => sum(of.map(({ envoy }) => processorTime(envoy)));
     /** Nanoseconds of processor time that the sidecars take in a millisecond without requests. */
     const idle = new Map<readonly Sidecar[], number>();
-    for (const of of [plain, filtered]) {
-      const before = timeOf(of);
+    for (const ones of [plain, filtered]) {
+      const before = timeOf(ones);
       await sleep(IDLE_MS);
-      idle.set(of, (timeOf(of) - before) / IDLE_MS);
+      idle.set(ones, (timeOf(ones) - before) / IDLE_MS);
     }
     /** Microseconds of the sidecars' processor time for a request. */
     const round = async (namespace: string, of: readonly Sidecar[]): Promise<number> => {
