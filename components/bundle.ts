@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
+import { containerResources } from './container-resources.ts';
 import { labels } from './labels.ts';
 import { restrictedContainer } from './pod-security.ts';
 
@@ -47,7 +48,7 @@ export class Bundle extends pulumi.ComponentResource {
         name: 'unpack',
         image: this.#image,
         command: ['tar', '--extract', '--gzip', '--no-same-owner', '--file=/bundle/bundle.tgz', '--directory=/app'],
-        resources: { requests: { cpu: '10m', memory: '32Mi' }, limits: { memory: '64Mi' } },
+        resources: containerResources(['10m', '1'], ['32Mi', '64Mi']),
         securityContext: restrictedContainer,
         volumeMounts: [
           { name: 'bundle', mountPath: '/bundle', readOnly: true },

@@ -1,13 +1,14 @@
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import type { Bundle } from './bundle.ts';
+import { containerResources } from './container-resources.ts';
 import { type CredentialsState, TOKEN_NAMES } from './credentials.ts';
 import { labels, podSelector } from './labels.ts';
 import { restrictedContainer, restrictedPod } from './pod-security.ts';
+import { spread } from './scheduling.ts';
 
 export const CONTROL_PLANE = 'hfi-control-plane';
 export const CONTROL_PLANE_PORT = 8080;
-const USER = 10001;
 const TLS = '/etc/hfi/etcd';
 const TOKENS = '/etc/hfi/tokens';
 /** Seconds in which the ending pod is still asked, until every proxy and Service has heard that it goes. */
@@ -118,14 +119,9 @@ function podSpec(args: ControlPlaneArgs, account: pulumi.Input<string>, tokens: 
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     ...(args.pullSecret === undefined ? {} : { imagePullSecrets: [{ name: args.pullSecret }] }),
-    securityContext: restrictedPod(USER),
+    securityContext: restrictedPod,
     terminationGracePeriodSeconds: LEAVING_SECONDS + DRAIN_SECONDS + 5,
-    topologySpreadConstraints: ['kubernetes.io/hostname', 'topology.kubernetes.io/zone'].map((topologyKey) => ({
-      maxSkew: 1,
-      topologyKey,
-      whenUnsatisfiable: 'ScheduleAnyway',
-      labelSelector: { matchLabels: podSelector(CONTROL_PLANE) },
-    })),
+    ...spread(CONTROL_PLANE),
     ...(unpacked === undefined ? {} : { initContainers: [unpacked.initContainer] }),
     containers: [
       {
@@ -149,7 +145,7 @@ function podSpec(args: ControlPlaneArgs, account: pulumi.Input<string>, tokens: 
         livenessProbe: probe('/healthz', 10, 3),
         readinessProbe: probe('/readyz', 2, 2),
         lifecycle: { preStop: { exec: { command: ['sleep', String(LEAVING_SECONDS)] } } },
-        resources: { requests: { cpu: '50m', memory: '96Mi' }, limits: { memory: '512Mi' } },
+        resources: containerResources(['50m', '2'], ['96Mi', '512Mi']),
         securityContext: restrictedContainer,
         volumeMounts: [
           ...(unpacked === undefined ? [] : [unpacked.mount]),

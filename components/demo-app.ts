@@ -1,11 +1,13 @@
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import type { Bundle } from './bundle.ts';
+import { containerResources } from './container-resources.ts';
 import { labels, podSelector } from './labels.ts';
 import { restrictedContainer, restrictedPod } from './pod-security.ts';
 
 const PORT = 8080;
-const USER = 10001;
+/** Where an Istio sidecar tells its metrics and its health (istio.io, "Application Requirements"). */
+const SIDECAR_PORTS = [15020, 15021, 15090];
 
 export interface DemoAppArgs {
   readonly namespace: pulumi.Input<string>;
@@ -23,10 +25,27 @@ export class DemoApp extends pulumi.ComponentResource {
 
   constructor(name: string, args: DemoAppArgs, opts?: pulumi.ComponentResourceOptions) {
     super('hfi:index:DemoApp', name, {}, opts);
+    this.#network(args.namespace);
     this.#service('backend', args, []);
     this.#service('frontend', args, [{ name: 'BACKEND_URL', value: `http://backend:${PORT}` }]);
     this.frontendUrl = pulumi.interpolate`http://frontend.${args.namespace}.svc.cluster.local:${PORT}`;
     this.registerOutputs({ frontendUrl: this.frontendUrl });
+  }
+
+  /** Anybody may call the demo and read its sidecars' metrics; what it calls itself depends on the mesh. */
+  #network(namespace: pulumi.Input<string>): void {
+    new k8s.networking.v1.NetworkPolicy(
+      'demo',
+      {
+        metadata: { name: 'demo', namespace, labels: labels('demo') },
+        spec: {
+          podSelector: {},
+          policyTypes: ['Ingress'],
+          ingress: [{ ports: [PORT, ...SIDECAR_PORTS].map((port) => ({ port, protocol: 'TCP' })) }],
+        },
+      },
+      { parent: this },
+    );
   }
 
   #service(part: string, args: DemoAppArgs, env: k8s.types.input.core.v1.EnvVar[]): void {
@@ -50,7 +69,7 @@ export class DemoApp extends pulumi.ComponentResource {
               automountServiceAccountToken: false,
               enableServiceLinks: false,
               ...(args.pullSecret === undefined ? {} : { imagePullSecrets: [{ name: args.pullSecret }] }),
-              securityContext: restrictedPod(USER),
+              securityContext: restrictedPod,
               initContainers: [initContainer],
               containers: [
                 {
@@ -60,8 +79,8 @@ export class DemoApp extends pulumi.ComponentResource {
                   env: [{ name: 'HOST', value: '0.0.0.0' }, { name: 'PORT', value: String(PORT) }, ...env],
                   ports: [{ name: 'http', containerPort: PORT }],
                   readinessProbe: { httpGet: { path: '/healthz', port: 'http' }, periodSeconds: 2 },
-                  livenessProbe: { httpGet: { path: '/healthz', port: 'http' }, periodSeconds: 10 },
-                  resources: { requests: { cpu: '10m', memory: '48Mi' }, limits: { memory: '128Mi' } },
+                  livenessProbe: { httpGet: { path: '/livez', port: 'http' }, periodSeconds: 10 },
+                  resources: containerResources(['10m', '1'], ['48Mi', '128Mi']),
                   securityContext: restrictedContainer,
                   volumeMounts: [mount],
                 },

@@ -1,12 +1,12 @@
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import type { Bundle } from './bundle.ts';
+import { containerResources } from './container-resources.ts';
 import { labels } from './labels.ts';
 import { restrictedContainer, restrictedPod } from './pod-security.ts';
 
 export const ETCD_UPKEEP = 'hfi-etcd-upkeep';
 const BACKUP = 'hfi-etcd-backup';
-const USER = 10001;
 const TLS = '/etc/hfi/etcd';
 const FOLDER = '/backup';
 /** Longest time for a run, in seconds. */
@@ -100,7 +100,7 @@ function podSpec(args: EtcdUpkeepArgs, account: pulumi.Input<string>, claim: pul
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     ...(args.pullSecret === undefined ? {} : { imagePullSecrets: [{ name: args.pullSecret }] }),
-    securityContext: { ...restrictedPod(USER), fsGroupChangePolicy: 'OnRootMismatch' },
+    securityContext: { ...restrictedPod, fsGroupChangePolicy: 'OnRootMismatch' },
     initContainers: [unpacked.initContainer],
     containers: [
       {
@@ -116,7 +116,7 @@ function podSpec(args: EtcdUpkeepArgs, account: pulumi.Input<string>, claim: pul
           { name: 'HFI_BACKUP_FOLDER', value: FOLDER },
           { name: 'HFI_BACKUP_KEEP', value: String(args.keep) },
         ],
-        resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { memory: '256Mi' } },
+        resources: containerResources(['10m', '1'], ['64Mi', '256Mi']),
         securityContext: restrictedContainer,
         volumeMounts: [unpacked.mount, { name: 'etcd', mountPath: TLS, readOnly: true }, { name: 'backup', mountPath: FOLDER }],
       },

@@ -1,8 +1,10 @@
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
+import { containerResources } from './container-resources.ts';
 import type { Certificate } from './credentials.ts';
 import { labels, podSelector } from './labels.ts';
 import { restrictedContainer, restrictedPod } from './pod-security.ts';
+import { spread } from './scheduling.ts';
 
 const PART = 'hfi-etcd';
 const PEERS = 'hfi-etcd-peers';
@@ -10,7 +12,6 @@ const CLIENT_PORT = 2379;
 const PEER_PORT = 2380;
 /** Health and metrics, without certificates. */
 const METRICS_PORT = 2381;
-const USER = 1000;
 const CERTIFICATES = '/etc/hfi/tls';
 
 /** Every name by which a member is called. */
@@ -110,18 +111,9 @@ export class Etcd extends pulumi.ComponentResource {
               automountServiceAccountToken: false,
               enableServiceLinks: false,
               ...(args.pullSecret === undefined ? {} : { imagePullSecrets: [{ name: args.pullSecret }] }),
-              securityContext: { ...restrictedPod(USER), fsGroupChangePolicy: 'OnRootMismatch' },
+              securityContext: { ...restrictedPod, fsGroupChangePolicy: 'OnRootMismatch' },
               terminationGracePeriodSeconds: 30,
-              affinity: {
-                podAntiAffinity: {
-                  preferredDuringSchedulingIgnoredDuringExecution: [
-                    {
-                      weight: 100,
-                      podAffinityTerm: { topologyKey: 'kubernetes.io/hostname', labelSelector: { matchLabels: podSelector(PART) } },
-                    },
-                  ],
-                },
-              },
+              ...spread(PART),
               containers: [
                 {
                   name: 'etcd',
@@ -136,7 +128,7 @@ export class Etcd extends pulumi.ComponentResource {
                   startupProbe: probe('/livez', 1, 60),
                   livenessProbe: probe('/livez', 10, 3),
                   readinessProbe: probe('/readyz', 5, 2),
-                  resources: { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '1Gi' } },
+                  resources: containerResources(['50m', '2'], ['128Mi', '1Gi']),
                   securityContext: restrictedContainer,
                   volumeMounts: [
                     { name: 'data', mountPath: '/var/lib/etcd' },

@@ -2,12 +2,13 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
+import { containerResources } from './container-resources.ts';
 import { labels, podSelector } from './labels.ts';
 import { restrictedContainer, restrictedPod } from './pod-security.ts';
+import { spread } from './scheduling.ts';
 
 const PART = 'wasm-server';
 const PORT = 8080;
-const USER = 101;
 const ROOT = '/usr/share/nginx/wasm';
 
 export interface WasmServerArgs {
@@ -64,15 +65,8 @@ export class WasmServer extends pulumi.ComponentResource {
               automountServiceAccountToken: false,
               enableServiceLinks: false,
               ...(args.pullSecret === undefined ? {} : { imagePullSecrets: [{ name: args.pullSecret }] }),
-              securityContext: restrictedPod(USER),
-              topologySpreadConstraints: [
-                {
-                  maxSkew: 1,
-                  topologyKey: 'kubernetes.io/hostname',
-                  whenUnsatisfiable: 'ScheduleAnyway',
-                  labelSelector: { matchLabels: podSelector(PART) },
-                },
-              ],
+              securityContext: restrictedPod,
+              ...spread(PART),
               containers: [
                 {
                   name: 'nginx',
@@ -83,7 +77,7 @@ export class WasmServer extends pulumi.ComponentResource {
                   readinessProbe: { httpGet: { path: '/plugin.wasm', port: 'http' }, periodSeconds: 5 },
                   livenessProbe: { httpGet: { path: '/healthz', port: 'http' }, periodSeconds: 10 },
                   lifecycle: { preStop: { exec: { command: ['sleep', '3'] } } },
-                  resources: { requests: { cpu: '10m', memory: '16Mi' }, limits: { memory: '64Mi' } },
+                  resources: containerResources(['10m', '1'], ['16Mi', '64Mi']),
                   securityContext: restrictedContainer,
                   volumeMounts: [
                     { name: 'contents', mountPath: '/etc/hfi/nginx.conf', subPath: 'nginx.conf', readOnly: true },

@@ -4,6 +4,7 @@ import { Hono } from 'hono';
 /** The demo's backend: answers at once. Environment: `PORT`, `HOST`. */
 const app = new Hono()
   .get('/healthz', (context) => context.text('ok'))
+  .get('/livez', (context) => context.text('ok'))
   .all('*', (context) => context.json({ service: 'backend', path: context.req.path }));
 
 serve({ fetch: app.fetch, hostname: process.env.HOST ?? '127.0.0.1', port: Number(process.env.PORT) });

@@ -39,6 +39,7 @@ async function once(path: string): Promise<Outcome['status']> {
 
 const app = new Hono()
   .get('/healthz', (context) => context.text('ok'))
+  .get('/livez', (context) => context.text('ok'))
   .all('*', async (context) => {
     const backend = await askBackend(context.req.path);
     const fine = typeof backend.status === 'number' && backend.status < 500;

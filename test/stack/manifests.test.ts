@@ -79,9 +79,19 @@ describe('manifests', function () {
         assert.equal(securityContext.allowPrivilegeEscalation, false, name);
         assert.equal(securityContext.readOnlyRootFilesystem, true, name);
         assert.deepEqual(securityContext.capabilities, { drop: ['ALL'] }, name);
-        assert.ok(resources.requests.cpu && resources.requests.memory && resources.limits.memory, `${name}: resources`);
+        assert.ok(securityContext.runAsUser >= 10_000 && securityContext.runAsGroup >= 10_000, `${name}: a user of the node's`);
+        for (const one of ['cpu', 'memory', 'ephemeral-storage']) {
+          assert.ok(resources.requests[one] && resources.limits[one], `${name}: ${one}`);
+        }
         assert.match(image, /:[\w.-]*\d[\w.-]*$/, `${name}: ${image} has no exact tag`);
       }
+    }
+  });
+
+  it('keep the replicas of a part apart where they can', () => {
+    for (const [name, pod] of pods.filter(([one]) => /control-plane|wasm-server|hfi-etcd$/.test(one))) {
+      const [rule] = pod.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution;
+      assert.equal(rule.podAffinityTerm.topologyKey, 'kubernetes.io/hostname', name);
     }
   });
 
