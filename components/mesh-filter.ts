@@ -8,7 +8,7 @@ export interface MeshFilterArgs {
   /** Namespaces whose sidecars get the filter. */
   readonly namespaces: readonly pulumi.Input<string>[];
   /** Where the module is, and its SHA-256 in hex: other bytes must have another address. */
-  readonly module: { readonly url: pulumi.Input<string>; readonly sha256: string };
+  readonly module: { readonly url: pulumi.Input<string>; readonly sha256: pulumi.Input<string> };
   readonly controlPlane: {
     /** Its host name inside the cluster, such as `hfi-control-plane.boifi.svc.cluster.local`. */
     readonly host: pulumi.Input<string>;

@@ -31,8 +31,12 @@ export const MADE = {
 
 let runs = 0;
 
-/** Runs the program afresh, as the engine would in a preview, with a monitor that records what it asks for. No cluster is there. */
-export async function runProgram(config: Record<string, string>): Promise<Program> {
+/**
+ * Runs a program afresh, as the engine would in a preview, with a monitor that records what it asks for. No cluster is there.
+ *
+ * @param program its address; HFI's own when missing
+ */
+export async function runProgram(config: Record<string, string>, program = new URL('index.ts', ROOT).href): Promise<Program> {
   const kubeconfig = join(tmpdir(), 'hfi-no-cluster.yaml');
   writeFileSync(
     kubeconfig,
@@ -62,7 +66,7 @@ export async function runProgram(config: Record<string, string>): Promise<Progra
   );
   pulumi.runtime.setAllConfig(config);
   // A module runs once an address; the query makes it a new one.
-  const exports: Record<string, unknown> = await import(new URL(`index.ts?run=${runs++}`, ROOT).href);
+  const exports: Record<string, unknown> = await import(`${program}?run=${runs++}`);
   // Resources are registered in the background; this is the end of the last one.
   await pulumi.runtime.disconnect();
   return { exports, registered };
