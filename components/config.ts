@@ -11,12 +11,28 @@ import { isSchedule } from './schedule.ts';
  */
 
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const LABEL_KEY = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+const LABEL_VALUE = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/;
 const QUANTITY = /^[1-9][0-9]*(\.[0-9]+)?(Ki|Mi|Gi|Ti)$/;
 
 const namespaceName = z
   .string()
   .regex(DNS_LABEL, 'must be a DNS label: at most 63 lower-case letters, digits and `-`, beginning and ending with a letter or digit')
   .meta({ format: 'DNS label' });
+
+/** Those of the cluster itself and of the mesh: nothing of ours goes there, and nothing there is ever faulted. */
+const CLUSTERS_OWN = /^(kube-.*|istio-system)$/;
+
+const meshNamespace = namespaceName.refine((name) => !CLUSTERS_OWN.test(name), "must not be the cluster's own (kube-… or istio-system)");
+const ownNamespace = meshNamespace.refine((name) => name !== 'default', 'must be a namespace of its own, not default');
+
+const image = z
+  .string()
+  .regex(
+    /^[^\s@]+:[\w][\w.-]*(@sha256:[0-9a-f]{64})?$/,
+    'must be a name with an exact tag, such as docker.io/library/node:24.21.0-bookworm-slim',
+  )
+  .refine((name) => !/:latest(@|$)/.test(name), 'must have an exact tag: what latest is changes');
 
 const quantity = z
   .string()
@@ -25,7 +41,7 @@ const quantity = z
 
 const duration = (least: string, most: string) =>
   z
-    .string()
+    .string(`must be a duration from ${least} to ${most}, such as ${least}`)
     .refine((text) => {
       const ms = parseDuration(text);
       return ms !== undefined && ms >= (parseDuration(least) ?? 0) && ms <= (parseDuration(most) ?? 0);
@@ -47,7 +63,7 @@ const backup = z.strictObject({
 
 const etcd = z.strictObject({
   members: z
-    .union([z.literal(1), z.literal(3)])
+    .union([z.literal(1), z.literal(3)], 'must be 1 or 3')
     .default(1)
     .describe('Members of the etcd cluster: 1, or 3 to go on when one is lost.'),
   storage: quantity.default('2Gi').describe('The persistent volume of each member.'),
@@ -58,7 +74,7 @@ const etcd = z.strictObject({
   external: z
     .strictObject({
       endpoints: z
-        .array(z.url({ protocol: /^https?$/ }))
+        .array(z.url({ protocol: /^https?$/, error: 'must be a URL such as https://etcd-0.example:2379' }))
         .min(1)
         .describe('URLs of its members.'),
       secret: z
@@ -74,13 +90,13 @@ const etcd = z.strictObject({
 
 const controlPlane = z.strictObject({
   replicas: z.int().min(1).max(9).default(2).describe('Replicas; any of them answers anything.'),
-  image: z.string().min(1).optional().describe('A prebuilt image (see `Dockerfile`) in place of the stock Node image and the bundle.'),
+  image: image.optional().describe('A prebuilt image (see `Dockerfile`) in place of the stock Node image and the bundle.'),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('What is logged.'),
 });
 
 const mesh = z.strictObject({
   namespaces: z
-    .array(namespaceName)
+    .array(meshNamespace)
     .default([])
     .describe("Namespaces whose sidecars get the filter, besides the demo's. The system namespace is never one of them."),
   maxDelayedRequests: z.int().min(0).max(100_000).default(1000).describe('How many requests one proxy holds in delays at a time.'),
@@ -93,7 +109,7 @@ const mesh = z.strictObject({
 
 const demo = z.strictObject({
   enabled: z.boolean().default(true).describe('Whether the demo (frontend and backend) is installed.'),
-  namespace: namespaceName.default('demo').describe('Its namespace.'),
+  namespace: ownNamespace.default('demo').describe('Its namespace.'),
 });
 
 const monitoring = z.strictObject({
@@ -105,7 +121,10 @@ const monitoring = z.strictObject({
     ),
   namespace: namespaceName.default('monitoring').describe("Where Prometheus runs: it may read etcd's metrics."),
   labels: z
-    .record(z.string(), z.string())
+    .record(
+      z.string().regex(LABEL_KEY, 'is no label name'),
+      z.string('must be text: put it in quotation marks if it looks like a number').regex(LABEL_VALUE, 'is no label value'),
+    )
     .default({})
     .describe("Labels of the PodMonitors and alert rules, for an operator that takes only some: kube-prometheus-stack's `release`."),
 });
@@ -113,17 +132,17 @@ const monitoring = z.strictObject({
 const imageTable = z.strictObject({
   mirror: z
     .string()
-    .min(1)
+    .regex(/^[^\s/:]+(:\d+)?(\/[^\s:]*)?$/, 'must be a registry, and perhaps a path, without https://, such as registry.example/mirror')
     .optional()
     .describe('A registry, and perhaps a path, that stands in front of every image: `registry.example/mirror`.'),
-  node: z.string().min(1).default(images.node).describe("Runs the control plane, etcd's upkeep and the demo."),
-  nginx: z.string().min(1).default(images.nginx).describe('Serves the filter.'),
-  etcd: z.string().min(1).default(images.etcd).describe('etcd, 3.6 or newer, with etcdctl.'),
+  node: image.default(images.node).describe("Runs the control plane, etcd's upkeep and the demo."),
+  nginx: image.default(images.nginx).describe('Serves the filter.'),
+  etcd: image.default(images.etcd).describe('etcd, 3.6 or newer, with etcdctl.'),
   pullSecret: z.string().min(1).optional().describe('Name of an image pull secret in the namespaces.'),
 });
 
 export const stackSchema = z.strictObject({
-  systemNamespace: namespaceName.default('boifi').describe("The namespace of HFI's own parts; it must not be there yet."),
+  systemNamespace: ownNamespace.default('boifi').describe("The namespace of HFI's own parts; it must not be there yet."),
   rotation: z
     .string()
     .max(64)

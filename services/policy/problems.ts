@@ -50,6 +50,8 @@ function explain(schema: z.core.$ZodType, issue: Issue, input: unknown): FieldEr
       return [{ path, message: `must be ${allowed.join(' or ')}`, allowed, ...optional(nearest(String(given), allowed)) }];
     }
     case 'invalid_type':
+      // A schema's own words say more than its type; zod's begin like this.
+      if (!issue.message.startsWith('Invalid input')) return [{ path, message: issue.message }];
       return [{ path, message: typeMessage(issue.expected, valueAt(input, issue.path)) }];
     case 'too_small':
       return [{ path, message: sizeMessage('at least', issue.minimum, issue.origin, issue.inclusive ?? true) }];
