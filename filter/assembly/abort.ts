@@ -52,12 +52,14 @@ function answer(
   countAbort();
 }
 
-/** `application/grpc`, alone or followed by `+proto` and the like (gRPC over HTTP/2, "Content-Type"). */
+/**
+ * `application/grpc`, alone or followed by `+proto` and the like. With parameters behind a `;` Envoy takes it for no gRPC, and
+ * would send the answer without its gRPC status.
+ */
 function isGrpc(): bool {
   if (!requestHeader('content-type') || !startsWithAscii(resultAt, resultLength, 'application/grpc')) return false;
   if (resultLength == 16) return true;
-  const next = load<u8>(resultAt + 16);
-  return next == 0x2b || next == 0x3b;
+  return load<u8>(resultAt + 16) == 0x2b;
 }
 
 /**

@@ -45,7 +45,7 @@ describe('filter: faults', () => {
     envoy.serve([made('p', { rules: [{ fault: { abort: { grpcStatus: 14, grpcMessage: 'gone' } } }] })]);
     const grpc = envoy.request([['content-type', 'application/grpc+proto']]);
     assert.deepEqual([grpc.replies[0]?.status, grpc.replies[0]?.grpcStatus, grpc.replies[0]?.body], [200, 14, 'gone']);
-    for (const type of ['application/json', 'application/grpc-web']) {
+    for (const type of ['application/json', 'application/grpc-web', 'application/grpc;charset=utf-8']) {
       const plain = envoy.request([['content-type', type]]);
       assert.deepEqual([plain.replies[0]?.status, plain.replies[0]?.grpcStatus], [503, -1], type);
     }
