@@ -66,7 +66,9 @@ describe('mesh: faults in real Envoys', function () {
     assert.deepEqual([answer.code, answer.message], [14, 'gone fishing']);
     const plain = await sendHttp2(`${grpc.inbound}/hfi.test.Echo/Say`);
     assert.deepEqual([plain.status, plain.body], [503, 'gone fishing']);
-    const parameter = await sendHttp2(`${grpc.inbound}/hfi.test.Echo/Say`, { headers: { 'content-type': 'application/grpc;charset=utf-8' } });
+    const parameter = await sendHttp2(`${grpc.inbound}/hfi.test.Echo/Say`, {
+      headers: { 'content-type': 'application/grpc;charset=utf-8' },
+    });
     assert.deepEqual([parameter.status, parameter.body], [503, 'gone fishing']);
     await mesh.apply('g', { selector: { service: 'grpc' }, rules: [{ fault: { abort: { httpStatus: 503 } } }] });
     assert.equal((await say(`127.0.0.1:${new URL(grpc.inbound).port}`, 'hello')).code, 14);
