@@ -1,0 +1,47 @@
+import type { Case, Header, Kind } from './case.ts';
+
+/** Where cases run: the filter in Node's host or in Envoy. */
+export interface Host {
+  /** How much later than asked a request may go on, in milliseconds. */
+  readonly lateMs: number;
+  /** Puts the ruleset in force, sends the request as often as asked and tells what became of each. */
+  run(trial: Trial): Promise<Seen[]>;
+  end(): Promise<void>;
+}
+
+export interface Trial {
+  /** The compiled ruleset, from the present moment by the clock of the host's control plane. */
+  readonly ruleset: (now: number) => Uint8Array;
+  readonly direction: Case['proxy']['direction'];
+  readonly request: Case['request'];
+  readonly upstream: Case['upstream'];
+  readonly repeat: number;
+}
+
+/** What became of one request, as its client saw it. */
+export interface Seen {
+  readonly fault: Kind;
+  readonly status: number;
+  readonly body: string;
+  readonly headers: readonly Header[];
+  /** Milliseconds from sending to the answer; in Node those that it was held. */
+  readonly delayMs: number;
+}
+
+/** The request's headers as they are on the wire, names in lower case; `host` is the authority's. */
+export function wireHeaders({ method, headers, body }: Case['request']): Header[] {
+  const given = headers.map(([name, value]): Header => [name.toLowerCase(), value.replace(/^[ \t]+|[ \t]+$/g, '')]);
+  const sized = given.some(([name]) => name === 'content-length');
+  const size = !sized && (body !== '' || ['POST', 'PUT', 'PATCH'].includes(method));
+  return [...given.filter(([name]) => name !== 'host'), ...(size ? [['content-length', String(Buffer.byteLength(body))] as Header] : [])];
+}
+
+/** The request's authority; a header `host` stands for it. */
+export function authorityOf({ authority, headers }: Case['request']): string {
+  return headers.find(([name]) => name.toLowerCase() === 'host')?.[1] ?? authority;
+}
+
+/** Whether an answer has a body at all (RFC 9110, sections 9.3.2 and 6.4.1). */
+export function hasBody(method: string, status: number): boolean {
+  return method !== 'HEAD' && status !== 204 && status !== 304;
+}

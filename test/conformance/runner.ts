@@ -1,0 +1,78 @@
+import type { Policy } from '../../services/policy/schema.ts';
+import { type Case, readCase } from './case.ts';
+import type { Line } from './files.ts';
+import type { Host } from './host.ts';
+import { judge, namedRule } from './judge.ts';
+import { checkPolicies, identityOf, naming, rulesetOf } from './policies.ts';
+
+export interface Failure {
+  readonly name: string;
+  readonly expected: unknown;
+  readonly got: unknown;
+}
+
+export interface Outcome {
+  readonly passed: number;
+  readonly failures: readonly Failure[];
+}
+
+/** Runs every case, one after the other; one that can't be run fails. */
+export async function runCases(lines: readonly Line[], host: Host, onFailure: (failure: Failure) => void = () => {}): Promise<Outcome> {
+  const failures: Failure[] = [];
+  for (const line of lines) {
+    const failure = await runLine(line, host);
+    if (failure === undefined) continue;
+    failures.push(failure);
+    onFailure(failure);
+  }
+  return { passed: lines.length - failures.length, failures };
+}
+
+async function runLine({ place, value }: Line, host: Host): Promise<Failure | undefined> {
+  const given = (typeof value === 'object' && value !== null ? value : {}) as Partial<Record<string, unknown>>;
+  const name = typeof given.name === 'string' && given.name !== '' ? given.name : place;
+  const expected = given.expect ?? (given.invalid === undefined ? null : { invalid: given.invalid });
+  const read = readCase(value);
+  if ('error' in read) return { name, expected, got: read };
+  try {
+    const got = await runCase(read, host);
+    return got && { name, expected, got };
+  } catch (error) {
+    return { name, expected, got: { error: (error as Error).message } };
+  }
+}
+
+/** @returns what was got instead of what the case expects, or undefined */
+async function runCase(one: Case, host: Host): Promise<object | undefined> {
+  const { policies, errors } = checkPolicies(one.policies);
+  if (one.invalid !== undefined) {
+    const named = [...new Set(errors.map(({ path }) => path))].sort();
+    return sameSet(named, one.invalid) ? undefined : { invalid: named };
+  }
+  if (errors.length > 0) return { error: `a policy is refused: ${errors.map(({ path, message }) => `${path} ${message}`).join('; ')}` };
+  const twice = policies.find(({ metadata }, i) => policies.findIndex((other) => other.metadata.name === metadata.name) !== i);
+  if (twice !== undefined) return { error: `two policies are named ${twice.metadata.name}: one would replace the other` };
+
+  const expected = one.expect ?? {};
+  const seen = await host.run(trialOf(one, policies, one.repeat));
+  const asksRule = expected.policy !== undefined || expected.rule !== undefined;
+  const delaying = asksRule && seen.some(({ fault }) => fault === 'delay') ? await ruleThatDelays(one, policies, host) : undefined;
+  return judge(expected, seen, (request) => (request.fault === 'delay' ? delaying : namedRule(request)), host.lateMs);
+}
+
+/** A delay leaves no trace of its rule in the answer: the same request is sent again, where every rule names itself. */
+async function ruleThatDelays(one: Case, policies: readonly Policy[], host: Host): Promise<ReturnType<typeof namedRule>> {
+  const [named] = await host.run(trialOf(one, naming(policies), 1));
+  return named && namedRule(named);
+}
+
+function trialOf({ proxy, request, upstream, afterMs }: Case, policies: readonly Policy[], repeat: number) {
+  const identity = identityOf(proxy);
+  const ruleset = (now: number): Uint8Array => rulesetOf(policies, identity, now - afterMs);
+  return { ruleset, direction: proxy.direction, request, upstream, repeat };
+}
+
+function sameSet(found: readonly string[], wanted: readonly string[]): boolean {
+  return found.length === new Set(wanted).size && found.every((path) => wanted.includes(path));
+}
+
