@@ -1,4 +1,187 @@
-import type { Host } from './host.ts';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { FILTER_PATH } from '../../build/filter.ts';
+import { findBinary } from '../../cli/sandbox/binaries.ts';
+import { bootstrap } from '../../cli/sandbox/bootstrap.ts';
+import { freePorts } from '../../cli/sandbox/ports.ts';
+import { compileRuleset, rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
+import { RulesetServer } from '../bench/ruleset-server.ts';
+import { Processes, until } from '../support/processes.ts';
+import type { Header, Kind } from './case.ts';
+import { type Answer, Client } from './client.ts';
+import { authorityOf, type Host, hasBody, type Seen, type Trial, wireHeaders } from './host.ts';
+import { type Arrived, UpstreamServer } from './upstream.ts';
+
+/**
+ * The filter in a real Envoy, before a real service. One Envoy serves all cases: which policies select a case's proxy is
+ * decided before, so only its ruleset changes, and a case begins when every worker has acknowledged it.
+ */
+
+const NAME = 'conformance';
+const WORKLOAD = 'conformance-v1';
+/** The timers of Envoy follow the kernel's clock, and the machine has other things to do. */
+const LATE_MS = 50;
+/** Repeats that are sent side by side. */
+const WIDTH = 20;
+/** Headers of one hop only, and those that each hop writes anew. */
+const HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'te',
+  'upgrade',
+  'content-length',
+  'date',
+  'server',
+]);
+
+/** Starts Envoy, its service and what serves its rulesets. */
 export async function inEnvoy(): Promise<Host> {
-  throw new Error('not yet');
+  const processes = await Processes.begin();
+  const upstream = await UpstreamServer.start();
+  const server = await RulesetServer.start(new Map([[WORKLOAD, compileRuleset([], Date.now())]]));
+  const client = new Client();
+  const end = async (): Promise<void> => {
+    client.end();
+    server.stop();
+    await processes.end();
+    upstream.stop();
+  };
+  try {
+    const ports = await startEnvoy(processes, upstream.port, server.port);
+    // One worker and the main thread.
+    await server.hasVms(WORKLOAD, 2);
+    const host = new InEnvoy(ports, upstream, server, client, end);
+    await host.warm();
+    return host;
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
+interface Ports {
+  readonly inbound: number;
+  readonly outbound: number;
+  readonly admin: number;
+}
+
+async function startEnvoy(processes: Processes, upstreamPort: number, controlPlanePort: number): Promise<Ports> {
+  const [inbound = 0, outbound = 0, admin = 0] = await freePorts(3);
+  const upstream = { host: '127.0.0.1', port: upstreamPort };
+  const configuration = bootstrap({
+    name: NAME,
+    namespace: 'demo',
+    workload: WORKLOAD,
+    labels: {},
+    adminPort: admin,
+    inbound: { port: inbound, upstream },
+    outbound: { port: outbound, upstream },
+    controlPlane: { host: '127.0.0.1', port: controlPlanePort, token: 'conformance' },
+    filter: FILTER_PATH,
+    leaseMs: 60_000,
+    accessLog: join(processes.folder, 'access.log'),
+  });
+  const file = join(processes.folder, 'envoy.json');
+  writeFileSync(file, JSON.stringify(configuration));
+  const { path } = await findBinary('envoy');
+  processes.start(path, ['-c', file, '--concurrency', '1', '--disable-hot-restart', '--log-level', 'error']);
+  await until(async () => (await fetch(`http://127.0.0.1:${admin}/ready`).catch(() => undefined))?.ok === true, 'Envoy is ready');
+  return { inbound, outbound, admin };
+}
+
+class InEnvoy implements Host {
+  readonly lateMs = LATE_MS;
+  readonly end: () => Promise<void>;
+  readonly #ports: Ports;
+  readonly #upstream: UpstreamServer;
+  readonly #server: RulesetServer;
+  readonly #client: Client;
+  #inForce = '';
+  /** What Envoy's counter of delays stood at before this case. */
+  #delays = 0;
+
+  constructor(ports: Ports, upstream: UpstreamServer, server: RulesetServer, client: Client, end: () => Promise<void>) {
+    this.#ports = ports;
+    this.#upstream = upstream;
+    this.#server = server;
+    this.#client = client;
+    this.end = end;
+  }
+
+  /** Opens every connection that a case could use: a first request takes 20 ms longer than another. */
+  async warm(): Promise<void> {
+    const request = { method: 'GET', path: '/', authority: 'x', headers: [], body: '' };
+    for (const direction of ['inbound', 'outbound'] as const) await this.#send({ request, direction, repeat: 5 * WIDTH });
+    this.#upstream.take();
+  }
+
+  async run(trial: Trial): Promise<Seen[]> {
+    if (trial.request.source !== undefined)
+      throw new Error('request.source needs mutual TLS, which the Envoy of these cases does not speak');
+    await this.#putInForce(trial.ruleset(Date.now()));
+    this.#upstream.answer = trial.upstream;
+    const answers = await this.#send(trial);
+    const delayed = await this.#newDelays();
+    return classified(trial, answers, this.#upstream.take(), delayed);
+  }
+
+  async #putInForce(ruleset: Uint8Array): Promise<void> {
+    const version = rulesetVersion(ruleset);
+    if (version === this.#inForce) return;
+    await this.#server.replace(WORKLOAD, ruleset);
+    this.#inForce = version;
+  }
+
+  async #send({ request, direction, repeat }: Pick<Trial, 'request' | 'direction' | 'repeat'>): Promise<Answer[]> {
+    const answers: Answer[] = [];
+    let left = repeat;
+    const lane = async (): Promise<void> => {
+      while (left-- > 0) answers.push(await this.#client.send(this.#ports[direction], request));
+    };
+    await Promise.all(Array.from({ length: Math.min(WIDTH, repeat) }, lane));
+    return answers;
+  }
+
+  /** How many requests were held since it was asked last: an answer alone can't tell a short delay from a slow machine. */
+  async #newDelays(): Promise<number> {
+    const page = await (await fetch(`http://127.0.0.1:${this.#ports.admin}/stats?filter=hfi_faults_delays_total`)).text();
+    const before = this.#delays;
+    this.#delays = Number(/: (\d+)/.exec(page)?.[1] ?? before);
+    return this.#delays - before;
+  }
+}
+
+/** What became of each request; the `delayed` ones that took longest were those held. */
+function classified(trial: Trial, answers: readonly Answer[], arrived: readonly Arrived[], delayed: number): Seen[] {
+  const changed = arrived.some((one) => !isUntouched(one, trial));
+  const slowest = new Set([...answers].sort((a, b) => b.ms - a.ms).slice(0, delayed));
+  return answers.map((answer) => {
+    const { status, headers, body } = answer;
+    return { fault: kindOf(answer, trial, slowest.has(answer), changed), status, headers, body, delayMs: Math.round(answer.ms * 10) / 10 };
+  });
+}
+
+function kindOf(answer: Answer, trial: Trial, wasHeld: boolean, changed: boolean): Kind {
+  if (answer.status === 0) return 'reset';
+  if (isOf(answer, trial)) return wasHeld ? 'delay' : changed ? 'request' : 'none';
+  const isFilters = answer.headers.some(([name]) => name.toLowerCase() === 'x-hfi-fault');
+  return isFilters ? (wasHeld ? 'delay+abort' : 'abort') : 'response';
+}
+
+/** Whether the answer is the service's, unchanged. */
+function isOf({ status, body, headers }: Answer, { request, upstream }: Trial): boolean {
+  const has = ([name, value]: Header): boolean =>
+    HOP.has(name.toLowerCase()) || headers.some((one) => one[0].toLowerCase() === name.toLowerCase() && one[1] === value);
+  const sent = hasBody(request.method, upstream.status) ? upstream.body : '';
+  const isFilters = headers.some(([name]) => name.toLowerCase() === 'x-hfi-fault');
+  return !isFilters && status === upstream.status && body === sent && upstream.headers.every(has);
+}
+
+/** Whether the service got the request as it was sent. */
+function isUntouched({ method, path, headers, body }: Arrived, { request }: Trial): boolean {
+  const has = ([name, value]: Header): boolean => HOP.has(name) || headers.some((one) => one[0] === name && one[1] === value);
+  const isSame = method === request.method && path === request.path && body === request.body;
+  return isSame && [['host', authorityOf(request)] as Header, ...wireHeaders(request)].every(has);
 }

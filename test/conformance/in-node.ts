@@ -52,9 +52,9 @@ export function inNode(): Host {
           seen.push(outcome(stream, held.get(stream) ?? 0, trial));
           envoy.vm.end(stream);
         }
+        // The lease must not end while virtual time passes.
+        if (held.size > 0) envoy.unchanged();
       }
-      // Keeps the lease from ending while virtual time passes.
-      if (envoy.process.calls.length > 0) envoy.unchanged();
       return seen;
     },
 

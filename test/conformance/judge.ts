@@ -25,23 +25,27 @@ export function namedRule({ headers }: Seen): { policy: string; rule: number } |
  * Compares what became of all requests of a case with what it expects.
  *
  * @param rule which rule decided, per request
- * @returns what was got instead, or undefined when all is as expected
+ * @returns what was got instead, or undefined when all is as expected; `late` when nothing is wrong but that a request went on too late
  */
 export function judge(
   expected: Expectation,
   seen: readonly Seen[],
   rule: (one: Seen) => { policy: string; rule: number } | undefined,
   lateMs: number,
-): object | undefined {
+): { got: object; late: boolean } | undefined {
   const judged = expected.rate === undefined ? seen : seen.filter(({ fault }) => fault !== 'none');
   if (expected.rate !== undefined) {
     const { low, high } = counts(seen.length, expected.rate);
-    if (judged.length < low || judged.length > high) return { faulted: judged.length, requests: seen.length, allowed: [low, high] };
+    if (judged.length < low || judged.length > high) {
+      return { got: { faulted: judged.length, requests: seen.length, allowed: [low, high] }, late: false };
+    }
   }
   for (const one of judged) {
     const got: Got = { ...one, ...rule(one) };
     const wrong = mismatches(expected, got, lateMs);
-    if (wrong.length > 0) return { ...shown(expected, got), ...(seen.length > 1 && { request: seen.indexOf(one) + 1 }) };
+    if (wrong.length === 0) continue;
+    const late = wrong.every((key) => key === 'delayMs') && got.delayMs > (expected.delayMs ?? 0);
+    return { got: { ...shown(expected, got), ...(seen.length > 1 && { request: seen.indexOf(one) + 1 }) }, late };
   }
   return undefined;
 }
