@@ -69,6 +69,13 @@ const conformanceCase = z
     if ((given.expect === undefined) === (given.invalid === undefined)) {
       context.addIssue({ code: 'custom', message: 'needs one of expect and invalid' });
     }
+    if (given.request.source !== undefined && given.proxy.direction === 'outbound') {
+      context.addIssue({
+        code: 'custom',
+        path: ['request', 'source'],
+        message: 'is of inbound requests: outbound ones come from the workload itself',
+      });
+    }
   });
 
 export type Case = z.output<typeof conformanceCase>;

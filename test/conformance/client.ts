@@ -1,6 +1,8 @@
-import { Agent, request } from 'node:http';
+import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
+import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import type { Case, Header } from './case.ts';
 import { authorityOf, wireHeaders } from './host.ts';
+import { selfSigned } from './mutual-tls.ts';
 import { asText, asWire } from './wire.ts';
 
 /** No answer by then is none: longer than any delay that a real-time case would ask for. */
@@ -18,35 +20,60 @@ export interface Answer {
 /** A client that sends header lines as they are given, in order and repeated, over connections that it keeps. */
 export class Client {
   readonly #agent = new Agent({ keepAlive: true });
+  /** By the caller's identity. */
+  readonly #tlsAgents = new Map<string, TlsAgent>();
 
-  /** Sends a request to a port of this machine. */
-  send(port: number, asked: Case['request']): Promise<Answer> {
+  /** Sends a request to a port of this machine, with the caller's certificate when it has an identity. */
+  async send(port: number, asked: Case['request']): Promise<Answer> {
     const headers = [['host', authorityOf(asked)], ...wireHeaders(asked)].flatMap(([name = '', value = '']) => [name, asWire(value)]);
-    const options = { host: '127.0.0.1', port, method: asked.method, path: asWire(asked.path), headers, agent: this.#agent };
-    return new Promise((resolve, reject) => {
-      const begun = performance.now();
-      const failed = (error: NodeJS.ErrnoException): void => {
-        const isReset = error.code === 'ECONNRESET';
-        if (isReset) resolve({ status: 0, headers: [], body: '', ms: performance.now() - begun });
-        else reject(error);
-      };
-      const sent = request(options, (response) => {
-        const chunks: Buffer[] = [];
-        const { statusCode = 0, rawHeaders } = response;
-        const pairs = rawHeaders.flatMap((name, i): Header[] => (i % 2 === 0 ? [[name, asText(rawHeaders[i + 1] ?? '')]] : []));
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('error', failed);
-        response.on('end', () =>
-          resolve({ status: statusCode, headers: pairs, body: Buffer.concat(chunks).toString(), ms: performance.now() - begun }),
-        );
-      });
-      sent.on('error', failed);
-      sent.setTimeout(PATIENCE_MS, () => sent.destroy(new Error(`no answer within ${PATIENCE_MS} ms`)));
-      sent.end(asked.body);
-    });
+    const options = { host: '127.0.0.1', port, method: asked.method, path: asWire(asked.path), headers };
+    const agent = asked.source === undefined ? undefined : await this.#tlsAgent(asked.source);
+    const begun = performance.now();
+    const sent = agent === undefined ? request({ ...options, agent: this.#agent }) : tlsRequest({ ...options, agent });
+    sent.end(asked.body);
+    const answer = await answerTo(sent);
+    return { ...answer, ms: performance.now() - begun };
   }
 
   end(): void {
-    this.#agent.destroy();
+    for (const agent of [this.#agent, ...this.#tlsAgents.values()]) agent.destroy();
   }
+
+  async #tlsAgent(source: string): Promise<TlsAgent> {
+    const known = this.#tlsAgents.get(source);
+    if (known !== undefined) return known;
+    const made = new TlsAgent({ keepAlive: true, ...(await selfSigned(source)), rejectUnauthorized: false });
+    this.#tlsAgents.set(source, made);
+    return made;
+  }
+}
+
+function answerTo(sent: ClientRequest): Promise<Omit<Answer, 'ms'>> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: NodeJS.ErrnoException): void => {
+      if (error.code === 'ECONNRESET' || error.code === 'EPIPE') resolve({ status: 0, headers: [], body: '' });
+      else reject(error);
+    };
+    const head = ({ statusCode = 0, rawHeaders }: IncomingMessage) => ({
+      status: statusCode,
+      headers: rawHeaders.flatMap((name, i): Header[] => (i % 2 === 0 ? [[name, asText(rawHeaders[i + 1] ?? '')]] : [])),
+    });
+    sent.on('response', (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', failed);
+      response.on('end', () => resolve({ ...head(response), body: Buffer.concat(chunks).toString() }));
+    });
+    // A tunnel is no exchange that a case could judge further.
+    for (const event of ['connect', 'upgrade'] as const) {
+      sent.on(event, (response, socket) => {
+        socket.destroy();
+        resolve({ ...head(response), body: '' });
+      });
+    }
+    sent.on('error', failed);
+    // Not the socket's own limit, which a trickle of bytes would put off.
+    const patience = setTimeout(() => sent.destroy(new Error(`no answer within ${PATIENCE_MS} ms`)), PATIENCE_MS);
+    sent.on('close', () => clearTimeout(patience));
+  });
 }

@@ -41,6 +41,12 @@ export function authorityOf({ authority, headers }: Case['request']): string {
   return headers.find(([name]) => name.toLowerCase() === 'host')?.[1] ?? authority;
 }
 
+/** The headers of the service's answer, which has a length. */
+export function answerHeaders({ status, headers, body }: Case['upstream']): readonly Header[] {
+  const sized = headers.some(([name]) => /^(content-length|transfer-encoding)$/i.test(name));
+  return sized || !hasBody('GET', status) ? headers : [...headers, ['content-length', String(Buffer.byteLength(body))]];
+}
+
 /** Whether an answer has a body at all (RFC 9110, sections 9.3.2 and 6.4.1). */
 export function hasBody(method: string, status: number): boolean {
   return method !== 'HEAD' && status !== 204 && status !== 304;

@@ -4,12 +4,14 @@ import { FILTER_PATH } from '../../build/filter.ts';
 import { findBinary } from '../../cli/sandbox/binaries.ts';
 import { bootstrap } from '../../cli/sandbox/bootstrap.ts';
 import { freePorts } from '../../cli/sandbox/ports.ts';
+import { HEADER_FAULT } from '../../filter/assembly/protocol.ts';
 import { compileRuleset, rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
 import { RulesetServer } from '../bench/ruleset-server.ts';
 import { Processes, until } from '../support/processes.ts';
 import type { Header, Kind } from './case.ts';
 import { type Answer, Client } from './client.ts';
 import { authorityOf, type Host, hasBody, type Seen, type Trial, wireHeaders } from './host.ts';
+import { selfSigned, withMutualTls } from './mutual-tls.ts';
 import { type Arrived, UpstreamServer } from './upstream.ts';
 
 /**
@@ -23,18 +25,9 @@ const WORKLOAD = 'conformance-v1';
 const LATE_MS = 50;
 /** Repeats that are sent side by side. */
 const WIDTH = 20;
-/** Headers of one hop only, and those that each hop writes anew. */
-const HOP = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'transfer-encoding',
-  'te',
-  'upgrade',
-  'content-length',
-  'date',
-  'server',
-]);
+/** Headers of one hop only, and those that Envoy takes for itself or writes anew. */
+const HOP =
+  /^(connection|keep-alive|proxy-connection|transfer-encoding|te|upgrade|expect|content-length|date|server|x-request-id|x-forwarded-.*|x-envoy-.*)$/i;
 
 /** Starts Envoy, its service and what serves its rulesets. */
 export async function inEnvoy(): Promise<Host> {
@@ -65,10 +58,12 @@ interface Ports {
   readonly inbound: number;
   readonly outbound: number;
   readonly admin: number;
+  /** Inbound with mutual TLS. */
+  readonly tls: number;
 }
 
 async function startEnvoy(processes: Processes, upstreamPort: number, controlPlanePort: number): Promise<Ports> {
-  const [inbound = 0, outbound = 0, admin = 0] = await freePorts(3);
+  const [inbound = 0, outbound = 0, admin = 0, tls = 0] = await freePorts(4);
   const upstream = { host: '127.0.0.1', port: upstreamPort };
   const configuration = bootstrap({
     name: NAME,
@@ -84,11 +79,11 @@ async function startEnvoy(processes: Processes, upstreamPort: number, controlPla
     accessLog: join(processes.folder, 'access.log'),
   });
   const file = join(processes.folder, 'envoy.json');
-  writeFileSync(file, JSON.stringify(configuration));
+  writeFileSync(file, JSON.stringify(withMutualTls(configuration, tls, await selfSigned(`spiffe://cluster.local/ns/demo/sa/${NAME}`))));
   const { path } = await findBinary('envoy');
   processes.start(path, ['-c', file, '--concurrency', '1', '--disable-hot-restart', '--log-level', 'error']);
   await until(async () => (await fetch(`http://127.0.0.1:${admin}/ready`).catch(() => undefined))?.ok === true, 'Envoy is ready');
-  return { inbound, outbound, admin };
+  return { inbound, outbound, admin, tls };
 }
 
 class InEnvoy implements Host {
@@ -118,13 +113,13 @@ class InEnvoy implements Host {
   }
 
   async run(trial: Trial): Promise<Seen[]> {
-    if (trial.request.source !== undefined)
-      throw new Error('request.source needs mutual TLS, which the Envoy of these cases does not speak');
     await this.#putInForce(trial.ruleset(Date.now()));
     this.#upstream.answer = trial.upstream;
-    const answers = await this.#send(trial);
-    const delayed = await this.#newDelays();
-    return classified(trial, answers, this.#upstream.take(), delayed);
+    const sent = await this.#send(trial).catch((error: Error) => error);
+    // Taken in any case, so that what a failed case leaves doesn't count for the next.
+    const [arrived, delayed] = [this.#upstream.take(), await this.#newDelays()];
+    if (sent instanceof Error) throw sent;
+    return classified(trial, sent, arrived, delayed);
   }
 
   async #putInForce(ruleset: Uint8Array): Promise<void> {
@@ -136,9 +131,10 @@ class InEnvoy implements Host {
 
   async #send({ request, direction, repeat }: Pick<Trial, 'request' | 'direction' | 'repeat'>): Promise<Answer[]> {
     const answers: Answer[] = [];
+    const port = request.source === undefined ? this.#ports[direction] : this.#ports.tls;
     let left = repeat;
     const lane = async (): Promise<void> => {
-      while (left-- > 0) answers.push(await this.#client.send(this.#ports[direction], request));
+      while (left-- > 0) answers.push(await this.#client.send(port, request));
     };
     await Promise.all(Array.from({ length: Math.min(WIDTH, repeat) }, lane));
     return answers;
@@ -155,33 +151,47 @@ class InEnvoy implements Host {
 
 /** What became of each request; the `delayed` ones that took longest were those held. */
 function classified(trial: Trial, answers: readonly Answer[], arrived: readonly Arrived[], delayed: number): Seen[] {
-  const changed = arrived.some((one) => !isUntouched(one, trial));
+  const answered = answers.filter(({ status }) => status !== 0);
+  const unnamed = answered.filter(({ headers }) => !namesRule(headers));
+  // A rule either answers instead of the service, or changes what the service said.
+  const changesAnswers = unnamed.length < answered.length && arrived.length === answered.length;
+  if (!changesAnswers && arrived.length !== unnamed.length) {
+    const statuses = [...new Set(unnamed.map(({ status }) => status))].join(', ');
+    throw new Error(`the service got ${arrived.length} requests, but ${unnamed.length} answers (${statuses}) name no rule`);
+  }
+  const changesRequests = arrived.some((one) => !isUntouched(one, trial));
   const slowest = new Set([...answers].sort((a, b) => b.ms - a.ms).slice(0, delayed));
+  const kindOf = (answer: Answer): Kind => {
+    const wasHeld = slowest.has(answer);
+    if (answer.status === 0) return 'reset';
+    if (namesRule(answer.headers) && !changesAnswers) return wasHeld ? 'delay+abort' : 'abort';
+    if (!isServices(answer, trial)) return 'response';
+    if (wasHeld) return 'delay';
+    return changesRequests ? 'request' : 'none';
+  };
   return answers.map((answer) => {
-    const { status, headers, body } = answer;
-    return { fault: kindOf(answer, trial, slowest.has(answer), changed), status, headers, body, delayMs: Math.round(answer.ms * 10) / 10 };
+    const { status, headers, body, ms } = answer;
+    return { fault: kindOf(answer), status, headers, body, delayMs: Math.round(ms * 10) / 10 };
   });
 }
 
-function kindOf(answer: Answer, trial: Trial, wasHeld: boolean, changed: boolean): Kind {
-  if (answer.status === 0) return 'reset';
-  if (isOf(answer, trial)) return wasHeld ? 'delay' : changed ? 'request' : 'none';
-  const isFilters = answer.headers.some(([name]) => name.toLowerCase() === 'x-hfi-fault');
-  return isFilters ? (wasHeld ? 'delay+abort' : 'abort') : 'response';
-}
-
 /** Whether the answer is the service's, unchanged. */
-function isOf({ status, body, headers }: Answer, { request, upstream }: Trial): boolean {
-  const has = ([name, value]: Header): boolean =>
-    HOP.has(name.toLowerCase()) || headers.some((one) => one[0].toLowerCase() === name.toLowerCase() && one[1] === value);
+function isServices({ status, body, headers }: Answer, { request, upstream }: Trial): boolean {
   const sent = hasBody(request.method, upstream.status) ? upstream.body : '';
-  const isFilters = headers.some(([name]) => name.toLowerCase() === 'x-hfi-fault');
-  return !isFilters && status === upstream.status && body === sent && upstream.headers.every(has);
+  return !namesRule(headers) && status === upstream.status && body === sent && hasAll(headers, upstream.headers);
 }
 
 /** Whether the service got the request as it was sent. */
 function isUntouched({ method, path, headers, body }: Arrived, { request }: Trial): boolean {
-  const has = ([name, value]: Header): boolean => HOP.has(name) || headers.some((one) => one[0] === name && one[1] === value);
   const isSame = method === request.method && path === request.path && body === request.body;
-  return isSame && [['host', authorityOf(request)] as Header, ...wireHeaders(request)].every(has);
+  return isSame && hasAll(headers, [['host', authorityOf(request)], ...wireHeaders(request)]);
+}
+
+function hasAll(headers: readonly Header[], wanted: readonly Header[]): boolean {
+  const has = (name: string, value: string): boolean => headers.some((one) => one[0].toLowerCase() === name && one[1] === value);
+  return wanted.every(([name, value]) => HOP.test(name) || has(name.toLowerCase(), value));
+}
+
+function namesRule(headers: readonly Header[]): boolean {
+  return headers.some(([name]) => name.toLowerCase() === HEADER_FAULT);
 }

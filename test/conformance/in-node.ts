@@ -2,7 +2,7 @@ import { rulesetVersion } from '../../services/control-plane/ruleset/compile.ts'
 import { Envoy } from '../filter/envoy.ts';
 import { bytes } from '../support/header-pairs.ts';
 import type { Stream } from '../support/wasm-host.ts';
-import { authorityOf, type Host, hasBody, type Seen, type Trial, wireHeaders } from './host.ts';
+import { answerHeaders, authorityOf, type Host, hasBody, type Seen, type Trial, wireHeaders } from './host.ts';
 import { seenByClient } from './local-reply.ts';
 
 /** The built filter in Node's host, in one VM and in virtual time. */
@@ -16,13 +16,55 @@ const SOURCE = 'connection\0uri_san_peer_certificate';
 
 /** Makes a host; the filter must have been built. */
 export function inNode(): Host {
-  const envoy = new Envoy();
-  const roots = { inbound: envoy.root, outbound: envoy.vm.configure({ cluster: 'hfi-control-plane', direction: 'outbound' }) };
-  let inForce = '';
+  let lab = new Lab();
+  return {
+    lateMs: 0,
+    async run(trial) {
+      try {
+        return lab.run(trial);
+      } catch (error) {
+        // A VM that trapped must not fail the cases that follow.
+        lab = new Lab();
+        throw error;
+      }
+    },
+    async end() {},
+  };
+}
 
-  const begin = (trial: Trial): Stream => {
-    const { request } = trial;
-    return envoy.vm.request(roots[trial.direction], [
+class Lab {
+  readonly #envoy = new Envoy();
+  readonly #roots = {
+    inbound: this.#envoy.root,
+    outbound: this.#envoy.vm.configure({ cluster: 'hfi-control-plane', direction: 'outbound' }),
+  };
+  #inForce = '';
+
+  run(trial: Trial): Seen[] {
+    const envoy = this.#envoy;
+    const ruleset = trial.ruleset(Math.round(envoy.now));
+    const version = rulesetVersion(ruleset);
+    if (version !== this.#inForce) this.#inForce = envoy.serveBytes(ruleset);
+    const { source } = trial.request;
+    if (source === undefined) envoy.process.properties.delete(SOURCE);
+    else envoy.process.properties.set(SOURCE, bytes(source));
+
+    const seen: Seen[] = [];
+    while (seen.length < trial.repeat) {
+      const streams = Array.from({ length: Math.min(BATCH, trial.repeat - seen.length) }, () => this.#begin(trial));
+      const held = waitForAll(envoy, streams);
+      for (const stream of streams) {
+        seen.push(outcome(stream, held.get(stream) ?? 0, trial));
+        envoy.vm.end(stream);
+      }
+      // The lease must not end while virtual time passes.
+      if (held.size > 0) envoy.unchanged();
+    }
+    return seen;
+  }
+
+  #begin({ request, direction }: Trial): Stream {
+    return this.#envoy.vm.request(this.#roots[direction], [
       [':method', request.method],
       [':path', request.path],
       [':authority', authorityOf(request)],
@@ -32,34 +74,7 @@ export function inNode(): Host {
       ['x-request-id', '6f6ab3a2-8f7b-4c2b-9d0e-3f1f0c9a7b55'],
       ...wireHeaders(request),
     ]);
-  };
-
-  return {
-    lateMs: 0,
-
-    async run(trial) {
-      const ruleset = trial.ruleset(Math.round(envoy.now));
-      const version = rulesetVersion(ruleset);
-      if (version !== inForce) inForce = envoy.serveBytes(ruleset);
-      if (trial.request.source === undefined) envoy.process.properties.delete(SOURCE);
-      else envoy.process.properties.set(SOURCE, bytes(trial.request.source));
-
-      const seen: Seen[] = [];
-      while (seen.length < trial.repeat) {
-        const streams = Array.from({ length: Math.min(BATCH, trial.repeat - seen.length) }, () => begin(trial));
-        const held = waitForAll(envoy, streams);
-        for (const stream of streams) {
-          seen.push(outcome(stream, held.get(stream) ?? 0, trial));
-          envoy.vm.end(stream);
-        }
-        // The lease must not end while virtual time passes.
-        if (held.size > 0) envoy.unchanged();
-      }
-      return seen;
-    },
-
-    async end() {},
-  };
+  }
 }
 
 const isWaiting = (stream: Stream): boolean => stream.action === HOLD && stream.continued === 0 && stream.replies.length === 0;
@@ -85,5 +100,5 @@ function outcome(stream: Stream, delayMs: number, { request, upstream }: Trial):
   if (isWaiting(stream)) throw new Error(`the filter held the request for more than ${LONGEST_MS} ms`);
   if (reply !== undefined) return { fault: stream.action === HOLD ? 'delay+abort' : 'abort', ...seenByClient(reply, request), delayMs };
   const body = hasBody(request.method, upstream.status) ? upstream.body : '';
-  return { fault: stream.action === HOLD ? 'delay' : 'none', status: upstream.status, body, headers: upstream.headers, delayMs };
+  return { fault: stream.action === HOLD ? 'delay' : 'none', status: upstream.status, body, headers: answerHeaders(upstream), delayMs };
 }

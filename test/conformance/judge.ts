@@ -1,3 +1,4 @@
+import { HEADER_FAULT } from '../../filter/assembly/protocol.ts';
 import { binomialInterval } from '../bench/statistics.ts';
 import type { Expectation } from './case.ts';
 import type { Seen } from './host.ts';
@@ -17,7 +18,7 @@ const CONFIDENCE = 0.999;
 
 /** The rule that an answer names, as `policy/rule` in its header. */
 export function namedRule({ headers }: Seen): { policy: string; rule: number } | undefined {
-  const found = headers.find(([name]) => name.toLowerCase() === 'x-hfi-fault')?.[1].split('/');
+  const found = headers.find(([name]) => name.toLowerCase() === HEADER_FAULT)?.[1].split('/');
   return found === undefined ? undefined : { policy: found[0] ?? '', rule: Number(found[1]) };
 }
 

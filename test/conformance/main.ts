@@ -1,6 +1,7 @@
 import { existsSync, globSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { SandboxFailure } from '../../cli/sandbox/failure.ts';
 import { readLines, UnreadableCases } from './files.ts';
 import type { Host } from './host.ts';
 import { inEnvoy } from './in-envoy.ts';
@@ -33,7 +34,7 @@ async function main(): Promise<number> {
     process.stdout.write(output === 'json' ? `${JSON.stringify({ passed, failed: failures.length, failures })}\n` : `${counts}\n`);
     return failures.length === 0 ? 0 : 1;
   } catch (error) {
-    if (error instanceof UnreadableCases) return usage(error.message);
+    if (error instanceof UnreadableCases || error instanceof SandboxFailure) return usage(error.message);
     throw error;
   }
 }

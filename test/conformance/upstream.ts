@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Case, Header } from './case.ts';
+import { answerHeaders } from './host.ts';
 import { asText, asWire } from './wire.ts';
 
 /** A request as the service got it. */
@@ -34,10 +35,10 @@ export class UpstreamServer {
         request.on('data', (chunk: Buffer) => chunks.push(chunk));
         request.on('end', () => {
           started.#arrived.push(arrived(request, Buffer.concat(chunks)));
-          const { status, headers, body } = started.answer;
+          const { status, body } = started.answer;
           response.writeHead(
             status,
-            headers.flatMap(([name, value]) => [name, asWire(value)]),
+            answerHeaders(started.answer).flatMap(([name, value]) => [name, asWire(value)]),
           );
           response.end(body);
         });
