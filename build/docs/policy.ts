@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { LIMITS } from '../../services/policy/schema.ts';
+import { LIMITS } from '../../services/policy/limits.ts';
 import { generatedFrom } from './markdown.ts';
 import { policyJsonSchema } from './schema.ts';
 import { sectionsOf } from './schema-tables.ts';

@@ -1,4 +1,5 @@
 import { reserve } from './arena';
+import { isGrpcType } from './grpc';
 import { requestHeader, resultAt, resultLength, sendResponse } from './host';
 import { block, generation } from './in-force';
 import {
@@ -13,7 +14,6 @@ import {
 } from './layout';
 import { countAbort } from './metrics';
 import { DETAILS_ABORT, DETAILS_DELAYED_ABORT } from './protocol';
-import { startsWithAscii } from './text';
 
 /** Answering a request in the service's place, at once or, for a delayed abort, from a copy that outlives the ruleset. */
 
@@ -47,19 +47,13 @@ function answer(
   pairsLength: u32,
   details: string,
 ): void {
-  if (grpc && isGrpc()) sendResponse(200, details, body, bodyLength, pairs, pairsLength, grpcStatus);
+  if (grpc && isGrpcCall()) sendResponse(200, details, body, bodyLength, pairs, pairsLength, grpcStatus);
   else sendResponse(status, details, body, bodyLength, pairs, pairsLength, NO_GRPC);
   countAbort();
 }
 
-/**
- * `application/grpc`, alone or followed by `+proto` and the like. With parameters behind a `;` Envoy takes it for no gRPC, and
- * would send the answer without its gRPC status.
- */
-function isGrpc(): bool {
-  if (!requestHeader('content-type') || !startsWithAscii(resultAt, resultLength, 'application/grpc')) return false;
-  if (resultLength == 16) return true;
-  return load<u8>(resultAt + 16) == 0x2b;
+function isGrpcCall(): bool {
+  return requestHeader('content-type') && isGrpcType(resultAt, resultLength);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { reserve } from './arena';
 import { HEADER_INBOUND, HEADER_OUTBOUND, TABLE_FIELD_COUNT, TABLE_MAX_THRESHOLD, TABLE_RULE_COUNT } from './layout';
-import { reserveSlots } from './match';
 import { checkRuleset, REFUSED_NOT, REFUSED_TOO_LARGE } from './ruleset';
+import { reserveSlots } from './slots';
 
 /**
  * The ruleset that this VM runs. It lies in one of two buffers; a new one is checked and copied into the other before the

@@ -6,12 +6,12 @@ import { forgetStream, limitDelayed, releaseInPassing } from './delays';
 import { actOn, LOG_WARN, logText, pluginConfiguration, registerQueue, resultAt, resultLength } from './host';
 import { readIdentity } from './identity';
 import { pollAnswered, startLoop, stopLoop, tick, woken } from './loop';
-import { reserveSlots } from './match';
 import { defineMetrics, showConfigInvalid } from './metrics';
 import { answered, forgetPoll } from './poll';
 import { seedRandom } from './random';
 import { decideRequest } from './request';
 import { directionOf, dropRoot, isRoot, primaryRoot, putRoot } from './roots';
+import { reserveSlots } from './slots';
 import { addAscii, addHex, beginText, textLength, textStart } from './text';
 import { nameVm, ownId, ownQueue, setOwnQueue } from './vms';
 

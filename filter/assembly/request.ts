@@ -9,6 +9,7 @@ import { holdUntil } from './loop';
 import { firstMatch } from './match';
 import { countOverflow, givePlaceBack } from './metrics';
 import { draw } from './random';
+import { isSticky, stickyDraw } from './sticky';
 import { addAscii, beginText, textLength, textStart } from './text';
 
 /** What the host is to do with the stream (proxy-wasm ABI 0.2.1, `proxy_action_t` and Envoy's extension of it). */
@@ -33,7 +34,7 @@ export function decideRequest(stream: u32, rootDirection: u32): u32 {
   if ((inbound ? inboundRules : outboundRules) == 0 || drawn >= mostThreshold(direction)) return CONTINUE;
   if (!requestHeaders()) return CONTINUE;
   const rule = firstMatch(block, inbound ? inboundTable : outboundTable, resultAt, resultLength);
-  if (rule == 0 || drawn >= load<u32>(rule + RULE_THRESHOLD) || !leaseHolds()) return CONTINUE;
+  if (rule == 0 || (isSticky(rule) ? stickyDraw(rule) : drawn) >= load<u32>(rule + RULE_THRESHOLD) || !leaseHolds()) return CONTINUE;
   return inject(stream, rule);
 }
 

@@ -1,11 +1,8 @@
+import { base, inside, setBounds } from './bounds';
+import { automataHold, conditionsHold } from './check-conditions';
 import { adler32 } from './checksum';
 import {
   CHECKSUM_FROM,
-  CONDITION_BYTES,
-  CONDITION_FIELD,
-  CONDITION_OPERATION,
-  CONDITION_VALUE,
-  CONDITION_VALUE_LENGTH,
   FIELD_BYTES,
   FIELD_NAME,
   FIELD_NAME_LENGTH,
@@ -30,8 +27,6 @@ import {
   NODE_LABEL,
   NODE_LABEL_LENGTH,
   NODE_PREFIX,
-  OPERATION_EXACT,
-  OPERATION_PREFIX,
   RULE_BODY,
   RULE_BODY_LENGTH,
   RULE_BYTES,
@@ -43,13 +38,18 @@ import {
   RULE_NAME_LENGTH,
   RULE_PAIRS,
   RULE_PAIRS_LENGTH,
+  RULE_STICKY,
   TABLE_ALWAYS,
+  TABLE_AUTOMATA,
   TABLE_BYTES,
+  TABLE_COOKIE_BUCKETS,
+  TABLE_DERIVED,
   TABLE_FIELD_COUNT,
   TABLE_FIELDS,
   TABLE_NAME_BUCKETS,
   TABLE_NODE_COUNT,
   TABLE_NODES,
+  TABLE_QUERY_BUCKETS,
   TABLE_RULE_COUNT,
   TABLE_RULES,
 } from './layout';
@@ -76,12 +76,8 @@ export function refusalText(reason: u32): string {
 /** The largest code of gRPC (google/rpc/code.proto). */
 const MOST_GRPC_STATUS: u32 = 16;
 
-let base: usize = 0;
-let size: u32 = 0;
 /** List entries that may still come: each rule stands in one list, which bounds the check of overlapping lists. */
 let listBudget: u32 = 0;
-/** Conditions that may still come, bounding the check of overlapping ones. */
-let conditionBudget: u32 = 0;
 
 /**
  * Checks a block completely, so that `match.ts` may read it unchecked: after `REFUSED_NOT` no offset leads out of it and no
@@ -98,16 +94,10 @@ export function checkRuleset(block: usize, length: u32): u32 {
   if (load<u32>(block + HEADER_LAYOUT) != LAYOUT_VERSION) return REFUSED_LAYOUT;
   if (load<u32>(block + HEADER_LENGTH) != length) return REFUSED_LENGTH;
   if (load<u32>(block + HEADER_CHECKSUM) != adler32(block + CHECKSUM_FROM, length - CHECKSUM_FROM)) return REFUSED_CHECKSUM;
-  base = block;
-  size = length;
+  setBounds(block, length);
   if (!tableHolds(load<u32>(block + HEADER_INBOUND))) return REFUSED_STRUCTURE;
   if (!tableHolds(load<u32>(block + HEADER_OUTBOUND))) return REFUSED_STRUCTURE;
   return REFUSED_NOT;
-}
-
-/** Whether `count` records of `each` bytes at `offset` lie inside the block. */
-function inside(offset: u32, count: u32, each: u32): bool {
-  return <u64>offset + <u64>count * <u64>each <= <u64>size;
 }
 
 function tableHolds(offset: u32): bool {
@@ -120,8 +110,13 @@ function tableHolds(offset: u32): bool {
   if (fieldCount == 0 || !inside(load<u32>(table + TABLE_FIELDS), fieldCount, FIELD_BYTES)) return false;
   if (!inside(load<u32>(table + TABLE_NODES), nodeCount, NODE_BYTES)) return false;
   listBudget = ruleCount;
-  conditionBudget = size / CONDITION_BYTES;
+  const query = load<u32>(table + TABLE_QUERY_BUCKETS);
+  const cookies = load<u32>(table + TABLE_COOKIE_BUCKETS);
+  if (load<u32>(table + TABLE_DERIVED) > fieldCount) return false;
   return (
+    (query == 0 || bucketsHold(query, fieldCount)) &&
+    (cookies == 0 || bucketsHold(cookies, fieldCount)) &&
+    automataHold(load<u32>(table + TABLE_AUTOMATA)) &&
     listHolds(load<u32>(table + TABLE_ALWAYS), ruleCount) &&
     bucketsHold(load<u32>(table + TABLE_NAME_BUCKETS), fieldCount) &&
     fieldsHold(load<u32>(table + TABLE_FIELDS), fieldCount, nodeCount) &&
@@ -185,6 +180,7 @@ function rulesHold(offset: u32, ruleCount: u32, fieldCount: u32): bool {
     const rule = base + offset + i * RULE_BYTES;
     if (!inside(load<u32>(rule + RULE_BODY), load<u32>(rule + RULE_BODY_LENGTH), 1)) return false;
     if (!pairsHold(load<u32>(rule + RULE_PAIRS), load<u32>(rule + RULE_PAIRS_LENGTH))) return false;
+    if (load<u32>(rule + RULE_STICKY) > fieldCount) return false;
     // The host takes any number for a status; these are the ones that a response can have.
     const status = load<u32>(rule + RULE_HTTP_STATUS);
     if (status != 0 && (status < 200 || status > 599)) return false;
@@ -207,17 +203,4 @@ function pairsHold(offset: u32, length: u32): bool {
     needed += <u64>load<u32>(base + offset + 4 + i * 8) + <u64>load<u32>(base + offset + 8 + i * 8) + 2;
   }
   return needed == <u64>length;
-}
-
-function conditionsHold(offset: u32, count: u32, fieldCount: u32): bool {
-  if (count > conditionBudget || !inside(offset, count, CONDITION_BYTES)) return false;
-  conditionBudget -= count;
-  for (let i: u32 = 0; i < count; i++) {
-    const condition = base + offset + i * CONDITION_BYTES;
-    const operation = load<u32>(condition + CONDITION_OPERATION);
-    if (load<u32>(condition + CONDITION_FIELD) >= fieldCount) return false;
-    if (operation != OPERATION_EXACT && operation != OPERATION_PREFIX) return false;
-    if (!inside(load<u32>(condition + CONDITION_VALUE), load<u32>(condition + CONDITION_VALUE_LENGTH), 1)) return false;
-  }
-  return true;
 }

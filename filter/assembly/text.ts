@@ -52,6 +52,11 @@ export function addHex(value: u64): void {
   }
 }
 
+/** Copies the text composed last somewhere. */
+export function putText(to: usize): void {
+  memory.copy(to, start, length);
+}
+
 /** Writes an ASCII literal somewhere. @returns its length */
 export function putAscii(text: string, to: usize): u32 {
   const n = text.length;
@@ -82,4 +87,25 @@ export function readNumber(from: usize, count: u32): u64 {
     value = value * 10 + digit;
   }
   return value;
+}
+
+/** Whether two runs of bytes are equal. */
+export function same(left: usize, right: usize, length: u32): bool {
+  let i: u32 = 0;
+  for (; i + 8 <= length; i += 8) {
+    if (load<u64>(left + i) != load<u64>(right + i)) return false;
+  }
+  for (; i < length; i++) {
+    if (load<u8>(left + i) != load<u8>(right + i)) return false;
+  }
+  return true;
+}
+
+/** Whether bytes are `lower`, which has no capitals, when their ASCII capitals are taken for small letters. */
+export function sameInAnyCase(lower: usize, bytes: usize, length: u32): bool {
+  for (let i: u32 = 0; i < length; i++) {
+    const byte = <u32>load<u8>(bytes + i);
+    if ((byte - 0x41 < 26 ? byte | 0x20 : byte) != load<u8>(lower + i)) return false;
+  }
+  return true;
 }

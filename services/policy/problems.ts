@@ -131,6 +131,9 @@ function childOf(schema: z.core.$ZodType, part: PropertyKey): z.core.$ZodType | 
 function unwrapped(schema: z.core.$ZodType): z.core.$ZodType {
   const { def } = schema._zod;
   if ('innerType' in def) return unwrapped(def.innerType as z.core.$ZodType);
-  if (def.type === 'pipe') return unwrapped((def as z.core.$ZodPipeDef).in);
+  if (def.type === 'pipe') {
+    const { in: before, out } = def as z.core.$ZodPipeDef;
+    return unwrapped(before._zod.def.type === 'transform' ? out : before);
+  }
   return schema;
 }

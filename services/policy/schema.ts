@@ -2,6 +2,8 @@ import { z } from '@hono/zod-openapi';
 import { atLeastOne, exactlyOne } from './choice.ts';
 import { DURATION_PATTERN, parseDuration } from './duration.ts';
 import { atMostEntries } from './entries.ts';
+import { LIMITS } from './limits.ts';
+import { cookieName, headerName, match } from './match.ts';
 
 /**
  * The policy model. This is its only description: the API's validation, `/openapi.json`, the JSON Schema, the TypeScript
@@ -10,25 +12,7 @@ import { atMostEntries } from './entries.ts';
  * `.describe()` texts are the reference that users read; keep each a full sentence.
  */
 
-export const LIMITS = {
-  /** Longest delay of one request, in milliseconds: one hour. */
-  delayMs: 3_600_000,
-  /** Longest life of a rule, in seconds: thirty days. */
-  durationSeconds: 2_592_000,
-  /** Rules in one policy. */
-  rules: 10_000,
-  /** UTF-8 bytes of an abort's body. */
-  bodyBytes: 65_536,
-  /** UTF-8 bytes of a value that a match compares with. */
-  matchBytes: 4096,
-  /** Headers, in a match or of an answer, and labels of a selector. */
-  entries: 64,
-  /** Percentages have four decimals. */
-  percentageStep: 0.0001,
-} as const;
-
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
-const HEADER_NAME = /^:?[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\uffff]*$/;
 const LABEL_KEY = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 const LABEL_VALUE = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?|\*)?$/;
@@ -48,56 +32,6 @@ const RESERVED_HEADERS = new Set([
 const BODYLESS = new Set([204, 205, 304]);
 
 const utf8Length = (text: string): number => Buffer.byteLength(text, 'utf8');
-
-const matchText = z
-  .string()
-  .min(1, 'is empty, which no request would ever equal')
-  .refine((text) => utf8Length(text) <= LIMITS.matchBytes, `is longer than ${LIMITS.matchBytes} bytes`);
-
-const exact = matchText.optional().describe('Equals this text, byte for byte.');
-const prefix = matchText.optional().describe('Begins with this text, byte for byte.');
-
-export const stringMatch = exactlyOne(['exact', 'prefix'], 'StringMatch', z.strictObject({ exact, prefix }));
-
-export const headerMatch = exactlyOne(
-  ['exact', 'prefix'],
-  'HeaderMatch',
-  z.strictObject({
-    name: z
-      .string()
-      .regex(HEADER_NAME, 'is no header name')
-      .max(256)
-      .transform((name) => {
-        const lower = name.toLowerCase();
-        return lower === 'host' ? ':authority' : lower;
-      })
-      .describe(
-        "The header's name, in any case. `host` and `:authority` are the same; `:method`, `:path` (with the query), `:scheme` and `:authority` name the pseudo-headers. A header sent several times is compared as one value, joined with `,`.",
-      ),
-    exact,
-    prefix,
-  }),
-);
-
-export const match = z
-  .strictObject({
-    method: stringMatch.optional().describe('The HTTP method, in capitals as it is sent. gRPC calls are `POST`.'),
-    path: stringMatch
-      .optional()
-      .describe('The path alone, without `?` and the query. To compare with the query, match the header `:path`.'),
-    headers: z
-      .array(headerMatch)
-      .max(LIMITS.entries)
-      .optional()
-      .describe('All of them must match. A header that the request lacks never matches.'),
-    probes: z
-      .boolean()
-      .optional()
-      .describe(
-        '`true` lets the rule hit health probes too (`user-agent` beginning with `kube-probe/` or `Envoy/HC`). By default they are left alone.',
-      ),
-  })
-  .openapi('Match');
 
 const durationText = z
   .string()
@@ -177,6 +111,18 @@ export const abort = exactlyOne(
     }),
 );
 
+export const sticky = exactlyOne(
+  ['header', 'cookie'],
+  'Sticky',
+  z.strictObject({
+    header: headerName
+      .optional()
+      .describe('The header whose value decides, such as `x-user`. Sent several times, its values are joined with `,`.'),
+    cookie: cookieName.optional().describe('The cookie whose value decides.'),
+    seed: z.int().min(0).max(0xffffffff).default(0).describe('Rules with one seed hit the same values; another seed draws anew.'),
+  }),
+);
+
 /** What can be done to a request. */
 const kinds = {
   delay: delay.optional().describe('Holds the request, then lets it go on. Together with `abort`: holds it, then aborts it.'),
@@ -197,6 +143,11 @@ export const fault = atLeastOne(
       )
       .default(100)
       .describe('The share of the matching requests that are hit, 0 to 100, to 0.0001. Each request draws for itself.'),
+    sticky: sticky
+      .optional()
+      .describe(
+        'Draws for a value of the request in place of the request itself: the same value is always hit or never, on every proxy and after restarts, and a higher percentage only adds values. A request without it is not hit.',
+      ),
     start_delay_ms: z
       .int()
       .min(0)

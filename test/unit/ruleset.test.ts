@@ -11,10 +11,10 @@ import {
 import { Compiler } from '../../services/control-plane/fleet/group.ts';
 import { adler32 } from '../../services/control-plane/ruleset/block.ts';
 import { compileRuleset, rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
-import { chooseListed, conditionsOf } from '../../services/control-plane/ruleset/condition.ts';
+import { chooseListed, conditionsOf, listingOf } from '../../services/control-plane/ruleset/condition.ts';
 import { compileFault, headerPairs } from '../../services/control-plane/ruleset/fault.ts';
 import { buildTrie, type TrieEntry } from '../../services/control-plane/ruleset/trie.ts';
-import { type Policy, type PolicyInput, policy } from '../../services/policy/schema.ts';
+import { type Match, type Policy, type PolicyInput, policy } from '../../services/policy/schema.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 
@@ -107,9 +107,10 @@ describe('ruleset compiler', () => {
 
   it('lists a rule under the condition that fewest rules share', () => {
     const same = { path: { exact: '/same' } };
-    const rules = [1, 2, 3].map((n) => conditionsOf({ ...same, headers: [{ name: 'x-user', exact: `u${n}` }] }));
+    const listings = (match: Match | undefined) => conditionsOf(match).map(listingOf);
+    const rules = [1, 2, 3].map((n) => listings({ ...same, headers: [{ name: 'x-user', exact: `u${n}` }] }));
     assert.deepEqual(chooseListed(rules), [1, 1, 1]);
-    assert.deepEqual(chooseListed([conditionsOf(same), conditionsOf(undefined)]), [0, -1]);
+    assert.deepEqual(chooseListed([listings(same), listings(undefined)]), [0, -1]);
   });
 });
 

@@ -30,6 +30,20 @@ export class Block {
     this.#view.setFloat64(offset, value, true);
   }
 
+  /** Writes bytes where space was taken for them. */
+  bytes(offset: number, bytes: Uint8Array): void {
+    this.#bytes.set(bytes, offset);
+  }
+
+  /** Places 16-bit numbers and returns their offset. */
+  halves(numbers: Uint16Array): number {
+    const offset = this.take(numbers.length * 2);
+    numbers.forEach((number, i) => {
+      this.#view.setUint16(offset + i * 2, number, true);
+    });
+    return offset;
+  }
+
   /** Places bytes anywhere and returns their offset. */
   place(bytes: Uint8Array): number {
     const offset = this.take(bytes.length, 1);

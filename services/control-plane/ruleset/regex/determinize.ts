@@ -1,0 +1,163 @@
+import { BEGIN_LINE, BEGIN_TEXT, END_LINE, END_TEXT, NO_WORD_BOUNDARY, type Node, type Program, WORD_BOUNDARY } from './program.ts';
+
+/** An automaton over classes of bytes, before it is made small. State 0 leads nowhere. */
+export interface Automaton {
+  readonly classes: Uint8Array;
+  readonly classCount: number;
+  readonly stateCount: number;
+  readonly start: number;
+  readonly next: Uint16Array;
+  readonly accepting: Uint8Array;
+}
+
+/** On average, at most: how long building takes. */
+const NODES_A_STATE = 16;
+
+const NEWLINE = 10;
+const END_OF_TEXT = -1;
+
+/** What stands in front of a state's next byte, as far as an assertion of the program asks. */
+const AT_BEGIN = 1;
+const AFTER_NEWLINE = 2;
+const AFTER_WORD = 4;
+
+/**
+ * Builds the subsets (Rabin, Scott: Finite automata and their decision problems, 1959). An assertion looks at the byte in front,
+ * which the state remembers, and at the byte behind, so it is resolved when that one comes.
+ *
+ * @returns undefined when there are more than `most` states, or too many nodes in them
+ */
+export function determinize(program: Program, most: number): Automaton | undefined {
+  const { classes, samples } = byteClasses(program);
+  const classCount = samples.length;
+  const ways = waysOf(program.nodes, samples);
+  const numbers = new Map<string, number>([['', 0]]);
+  const sets: { readonly nodes: readonly number[]; readonly before: number }[] = [{ nodes: [], before: 0 }];
+  const next: number[] = new Array(classCount).fill(0);
+  const accepting = [0];
+  const numberOf = (nodes: readonly number[], before: number): number => {
+    if (nodes.length === 0) return 0;
+    const key = `${before} ${nodes.join(' ')}`;
+    const known = numbers.get(key);
+    if (known !== undefined) return known;
+    numbers.set(key, sets.length);
+    return sets.push({ nodes, before }) - 1;
+  };
+  const start = numberOf([program.start], beforeBegin(program));
+  let visited = 0;
+  for (let state = 1; state < sets.length; state++) {
+    if (sets.length > most || visited > most * NODES_A_STATE) return undefined;
+    const { nodes, before } = sets[state] ?? { nodes: [], before: 0 };
+    const closures = new Map<number, readonly number[]>();
+    const closureAt = (byte: number): readonly number[] => {
+      const flags = program.assertions === 0 ? 0 : holding(before, byte);
+      const known = closures.get(flags) ?? closure(program.nodes, nodes, flags);
+      visited += known.length;
+      closures.set(flags, known);
+      return known;
+    };
+    accepting.push(closureAt(END_OF_TEXT).some((node) => program.nodes[node]?.kind === 'match') ? 1 : 0);
+    samples.forEach((byte, one) => void next.push(numberOf(step(ways, closureAt(byte), one), beforeNext(program, byte))));
+  }
+  if (sets.length > most) return undefined;
+  return { classes, classCount, stateCount: sets.length, start, next: Uint16Array.from(next), accepting: Uint8Array.from(accepting) };
+}
+
+/** Nodes that take a byte or match, reached without a byte under these assertions; rising. */
+function closure(nodes: readonly Node[], from: readonly number[], flags: number): readonly number[] {
+  const seen = new Set<number>();
+  const reached: number[] = [];
+  const waiting = [...from];
+  for (let number = waiting.pop(); number !== undefined; number = waiting.pop()) {
+    if (seen.has(number)) continue;
+    seen.add(number);
+    const node = nodes[number];
+    if (node?.kind === 'split') waiting.push(...node.to);
+    else if (node?.kind === 'assert') {
+      if ((node.flags & flags) === node.flags) waiting.push(node.to);
+    } else reached.push(number);
+  }
+  return reached.sort((a, b) => a - b);
+}
+
+/** Per node that takes a byte and per class the nodes after it. */
+function waysOf(nodes: readonly Node[], samples: readonly number[]): readonly (readonly number[][] | undefined)[] {
+  return nodes.map((node) => {
+    if (node.kind !== 'bytes') return undefined;
+    const ways: number[][] = samples.map(() => []);
+    for (const { from, to, after } of node.edges) {
+      let one = lowerBound(samples, from);
+      for (; one < samples.length && (samples[one] ?? 0) <= to; one++) ways[one]?.push(after);
+    }
+    return ways;
+  });
+}
+
+/** Index of the first number that is not below `value`, among rising ones. */
+function lowerBound(numbers: readonly number[], value: number): number {
+  let low = 0;
+  let high = numbers.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((numbers[middle] ?? 0) < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function step(ways: ReturnType<typeof waysOf>, from: readonly number[], one: number): readonly number[] {
+  const to = new Set<number>();
+  for (const number of from) for (const after of ways[number]?.[one] ?? []) to.add(after);
+  return to.size < 2 ? [...to] : [...to].sort((a, b) => a - b);
+}
+
+function beforeBegin({ assertions }: Program): number {
+  return assertions === 0 ? 0 : AT_BEGIN;
+}
+
+function beforeNext({ assertions }: Program, byte: number): number {
+  const line = (assertions & BEGIN_LINE) !== 0 && byte === NEWLINE ? AFTER_NEWLINE : 0;
+  const word = (assertions & (WORD_BOUNDARY | NO_WORD_BOUNDARY)) !== 0 && isWord(byte) ? AFTER_WORD : 0;
+  return line | word;
+}
+
+/** The assertions that hold between what is in front and a byte. */
+function holding(before: number, byte: number): number {
+  const begin = (before & AT_BEGIN) !== 0;
+  const end = byte === END_OF_TEXT;
+  const boundary = ((before & AFTER_WORD) !== 0) !== isWord(byte);
+  return (
+    (begin ? BEGIN_TEXT | BEGIN_LINE : 0) |
+    ((before & AFTER_NEWLINE) !== 0 ? BEGIN_LINE : 0) |
+    (end ? END_TEXT | END_LINE : 0) |
+    (byte === NEWLINE ? END_LINE : 0) |
+    (boundary ? WORD_BOUNDARY : NO_WORD_BOUNDARY)
+  );
+}
+
+/** ASCII's letters, digits and `_`, as in RE2. */
+function isWord(byte: number): boolean {
+  return (byte >= 48 && byte <= 57) || (byte >= 65 && byte <= 90) || byte === 95 || (byte >= 97 && byte <= 122);
+}
+
+/** Bytes between which nothing in the program tells are of one class; with one byte of each class. */
+function byteClasses({ nodes, assertions }: Program): { classes: Uint8Array; samples: number[] } {
+  const begins = new Uint8Array(257);
+  for (const node of nodes) {
+    if (node.kind !== 'bytes') continue;
+    for (const { from, to } of node.edges) {
+      begins[from] = 1;
+      begins[to + 1] = 1;
+    }
+  }
+  const lines = (assertions & (BEGIN_LINE | END_LINE)) !== 0;
+  const words = (assertions & (WORD_BOUNDARY | NO_WORD_BOUNDARY)) !== 0;
+  const kind = (byte: number): number => (lines && byte === NEWLINE ? 2 : 0) + (words && isWord(byte) ? 1 : 0);
+  const classes = new Uint8Array(256);
+  const samples = [0];
+  for (let byte = 1; byte < 256; byte++) {
+    if (begins[byte] === 1 || kind(byte) !== kind(byte - 1)) samples.push(byte);
+    classes[byte] = samples.length - 1;
+  }
+  return { classes, samples };
+}

@@ -1,0 +1,23 @@
+/** How large the parts of a policy may be. */
+export const LIMITS = {
+  /** Longest delay of one request, in milliseconds: one hour. */
+  delayMs: 3_600_000,
+  /** Longest life of a rule, in seconds: thirty days. */
+  durationSeconds: 2_592_000,
+  /** Rules in one policy. */
+  rules: 10_000,
+  /** UTF-8 bytes of an abort's body. */
+  bodyBytes: 65_536,
+  /** UTF-8 bytes of a value that a match compares with. */
+  matchBytes: 4096,
+  /** UTF-8 bytes of a text that is looked for anywhere in a value, which takes their product in the worst case. */
+  containsBytes: 256,
+  /** Characters of a regular expression. */
+  regexLength: 1024,
+  /** Headers, in a match or of an answer, labels of a selector, and alternatives. */
+  entries: 64,
+  /** How deep `not` and `anyOf` nest. */
+  depth: 4,
+  /** Percentages have four decimals. */
+  percentageStep: 0.0001,
+} as const;

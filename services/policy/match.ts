@@ -1,0 +1,159 @@
+import { z } from '@hono/zod-openapi';
+import { atLeastOne } from './choice.ts';
+import { LIMITS } from './limits.ts';
+import { namedMatch, stringMatch } from './string-match.ts';
+
+/** Which requests a rule is for. */
+
+const HEADER_NAME = /^:?[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const COOKIE_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+/** A header's name as Envoy keeps it. */
+export const headerName = z
+  .string()
+  .regex(HEADER_NAME, 'is no header name')
+  .max(256)
+  .transform((name) => {
+    const lower = name.toLowerCase();
+    return lower === 'host' ? ':authority' : lower;
+  });
+
+export const cookieName = z.string().regex(COOKIE_NAME, 'is no cookie name').max(256);
+
+const headerMatch = namedMatch(
+  'HeaderMatch',
+  headerName.describe(
+    "The header's name, in any case. `host` and `:authority` are the same; `:method`, `:path` (with the query), `:scheme` and `:authority` name the pseudo-headers. A header sent several times is compared as one value, joined with `,`.",
+  ),
+);
+
+const queryMatch = namedMatch(
+  'QueryMatch',
+  z
+    .string()
+    .min(1)
+    .max(256)
+    .describe(
+      "The parameter's name. Names and values are compared percent-decoded; `+` stays `+`. Of several with one name the first counts. A parameter without `=` has the empty value.",
+    ),
+);
+
+const cookieMatch = namedMatch(
+  'CookieMatch',
+  cookieName.describe(
+    "The cookie's name, in its own case. Quotation marks around a value don't count. Of several with one name the first counts.",
+  ),
+);
+
+const grpcMatch = atLeastOne(
+  ['service', 'method'],
+  'GrpcMatch',
+  z.strictObject({
+    service: stringMatch.optional().describe('The service with its package: `shop.v1.Orders`.'),
+    method: stringMatch.optional().describe("The method's name: `Create`."),
+  }),
+);
+
+const sourceMatch = atLeastOne(
+  ['namespace', 'serviceAccount', 'id'],
+  'SourceMatch',
+  z.strictObject({
+    namespace: stringMatch.optional().describe("The caller's namespace."),
+    serviceAccount: stringMatch.optional().describe("The caller's service account."),
+    id: stringMatch.optional().describe('The whole SPIFFE id: `spiffe://cluster.local/ns/shop/sa/web`.'),
+  }),
+);
+
+const parts = {
+  method: stringMatch.optional().describe('The HTTP method, in capitals as it is sent. gRPC calls are `POST`.'),
+  path: stringMatch.optional().describe('The path alone, without `?` and the query. To compare with the query, match the header `:path`.'),
+  authority: stringMatch.optional().describe('The host that the request is for, with its port if one is given: `:authority` or `host`.'),
+  port: z.int().min(1).max(65_535).optional().describe('The port at which the request arrived at the proxy.'),
+  headers: z
+    .array(headerMatch)
+    .max(LIMITS.entries)
+    .optional()
+    .describe('All of them must match. A header that the request lacks matches only `present: false`.'),
+  query: z
+    .array(queryMatch)
+    .max(LIMITS.entries)
+    .optional()
+    .describe('Parameters of the query. All of them must match; one that the request lacks matches only `present: false`.'),
+  cookies: z
+    .array(cookieMatch)
+    .max(LIMITS.entries)
+    .optional()
+    .describe('Cookies. All of them must match; one that the request lacks matches only `present: false`.'),
+  grpc: grpcMatch
+    .optional()
+    .describe("A gRPC call's service and method, from its path. A request whose `content-type` isn't gRPC's never matches."),
+  source: sourceMatch
+    .optional()
+    .describe(
+      'Who calls, by the certificate of its connection (mutual TLS). Without a certificate, and for `outbound` rules, it never matches.',
+    ),
+};
+
+const KINDS = [...Object.keys(parts), 'not', 'anyOf'];
+
+type Parts = z.ZodObject<typeof parts>;
+
+/** A match inside a match. */
+export interface NestedMatch extends z.output<Parts> {
+  not?: NestedMatch | undefined;
+  anyOf?: NestedMatch[] | undefined;
+}
+
+interface NestedMatchInput extends z.input<Parts> {
+  not?: NestedMatchInput | undefined;
+  anyOf?: NestedMatchInput[] | undefined;
+}
+
+type Nested = z.ZodType<NestedMatch, NestedMatchInput>;
+
+const not = (): z.ZodOptional<Nested> => nestedMatch.optional().describe('Holds when this does not: when one of its parts does not match.');
+
+const anyOf = (): z.ZodOptional<z.ZodArray<Nested>> =>
+  z.array(nestedMatch).min(1).max(LIMITS.entries).optional().describe('Holds when one of these does: when all of its parts match.');
+
+const nestedMatch: Nested = atLeastOne(
+  KINDS,
+  'NestedMatch',
+  z.strictObject({
+    ...parts,
+    get not() {
+      return not();
+    },
+    get anyOf() {
+      return anyOf();
+    },
+  }),
+);
+
+const matchFields = z
+  .strictObject({
+    ...parts,
+    not: not(),
+    anyOf: anyOf(),
+    probes: z
+      .boolean()
+      .optional()
+      .describe(
+        '`true` lets the rule hit health probes too (`user-agent` beginning with `kube-probe/` or `Envoy/HC`). By default they are left alone.',
+      ),
+  })
+  .openapi('Match');
+
+// Before anything walks down into it, which no stack bears however deep it is.
+export const match = z.preprocess((value, context) => {
+  if (!nestsDeeper(value, LIMITS.depth)) return value;
+  context.addIssue({ code: 'custom', message: `nests not and anyOf more than ${LIMITS.depth} deep` });
+  return z.NEVER;
+}, matchFields) as unknown as typeof matchFields;
+
+function nestsDeeper(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { not, anyOf } = value as { readonly not?: unknown; readonly anyOf?: unknown };
+  const inside = [...(not === undefined ? [] : [not]), ...(Array.isArray(anyOf) ? anyOf : [])];
+  return inside.some((one) => depth === 0 || nestsDeeper(one, depth - 1));
+}

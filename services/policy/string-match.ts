@@ -1,0 +1,73 @@
+import { z } from '@hono/zod-openapi';
+import { compileRegex, RegexProblem } from '../control-plane/ruleset/regex/compile-regex.ts';
+import { exactlyOne } from './choice.ts';
+import { LIMITS } from './limits.ts';
+
+/** Comparing one text of a request: the parts of every matcher. */
+
+const utf8Length = (text: string): number => Buffer.byteLength(text, 'utf8');
+
+const text = (bytes: number) => z.string().refine((value) => utf8Length(value) <= bytes, `is longer than ${bytes} bytes`);
+const neverEmpty = (bytes: number) => text(bytes).min(1, 'is empty, which every value has in it');
+
+const regex = z
+  .string()
+  .min(1, 'is empty')
+  .max(LIMITS.regexLength)
+  .superRefine((pattern, context) => {
+    try {
+      compileRegex(pattern);
+    } catch (error) {
+      if (!(error instanceof RegexProblem)) throw error;
+      const where = error.position === undefined ? '' : ` (at character ${error.position + 1})`;
+      context.addIssue({ code: 'custom', message: `${error.message}${where}` });
+    }
+  });
+
+const operations = {
+  exact: text(LIMITS.matchBytes).optional().describe('Equals this text, byte for byte.'),
+  prefix: neverEmpty(LIMITS.matchBytes).optional().describe('Begins with this text.'),
+  suffix: neverEmpty(LIMITS.matchBytes).optional().describe('Ends with this text.'),
+  contains: neverEmpty(LIMITS.containsBytes).optional().describe('Has this text anywhere.'),
+  regex: regex.optional().describe('The whole text matches this regular expression (RE2 syntax; a part matches with `.*` around it).'),
+};
+
+const ignoreCase = z
+  .boolean()
+  .optional()
+  .describe("`true` takes capitals and small letters for the same: ASCII's, and with `regex` all of Unicode's, as `(?i)` does.");
+
+const present = z.boolean().optional().describe('`true`: it is there, with any value; `false`: it is not there.');
+
+const KINDS = Object.keys(operations);
+
+/** A text that a request always has. */
+export const stringMatch = exactlyOne(
+  KINDS,
+  'StringMatch',
+  z.strictObject({
+    ...operations,
+    exact: operations.exact
+      .unwrap()
+      .min(1, 'is empty, which no request would ever equal')
+      .optional()
+      .describe('Equals this text, byte for byte.'),
+    ignoreCase,
+  }),
+);
+
+/** One of the named values that a request may have. @param what the schema's name */
+export function namedMatch(what: string, name: z.ZodType<string, string>) {
+  return exactlyOne(
+    [...KINDS, 'present'],
+    what,
+    z.strictObject({ name, ...operations, present, ignoreCase }).superRefine((value, context) => {
+      if (value.present !== undefined && value.ignoreCase !== undefined) {
+        context.addIssue({ code: 'custom', path: ['ignoreCase'], message: 'goes with a text to compare with, not with present' });
+      }
+    }),
+  );
+}
+
+/** How a text is compared; what a named match has beside its name. */
+export type TextMatch = Omit<z.output<ReturnType<typeof namedMatch>>, 'name'>;
