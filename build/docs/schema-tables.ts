@@ -3,9 +3,17 @@ import type { JsonSchema } from './schema.ts';
 
 const COLUMNS = ['field', 'type', 'default', 'limits', 'what it says'];
 
-/** A section with a table for each object of a schema. @param whole the title of the first */
+/** A section with a table for each object of a schema; those that are the same share one. @param whole the title of the first */
 export function sectionsOf(schema: JsonSchema, whole: string): string[] {
-  return objectsOf('', schema).map(({ path, schema: part }) => section(path, part, whole));
+  const places = new Map<string, { paths: string[]; schema: JsonSchema }>();
+  for (const { path, schema: part } of objectsOf('', schema)) {
+    const { properties, required, oneOf, anyOf } = part;
+    const key = JSON.stringify({ properties, required, oneOf, anyOf });
+    const place = places.get(key) ?? { paths: [], schema: part };
+    place.paths.push(path);
+    places.set(key, place);
+  }
+  return [...places.values()].map(({ paths, schema: part }) => section(paths, part, whole));
 }
 
 interface Place {
@@ -16,12 +24,12 @@ interface Place {
 /** The object itself, then every object below it, in the order of the document. */
 function objectsOf(path: string, schema: JsonSchema): Place[] {
   if (schema.items !== undefined) return objectsOf(`${path}[]`, schema.items);
-  if (schema.properties === undefined) return [];
+  if (schema.properties === undefined) return (schema.anyOf ?? []).flatMap((branch) => objectsOf(path, branch));
   const below = Object.entries(schema.properties).flatMap(([name, part]) => objectsOf(path === '' ? name : `${path}.${name}`, part));
   return [{ path, schema }, ...below];
 }
 
-function section(path: string, schema: JsonSchema, whole: string): string {
+function section(paths: readonly string[], schema: JsonSchema, whole: string): string {
   const rows = Object.entries(schema.properties ?? {}).map(([name, part]) => [
     code(name),
     typeOf(part),
@@ -29,7 +37,7 @@ function section(path: string, schema: JsonSchema, whole: string): string {
     limitsOf(part),
     part.description ?? '',
   ]);
-  const title = `## ${path === '' ? whole : code(path)}`;
+  const title = `## ${paths.map((path) => (path === '' ? whole : code(path))).join(', ')}`;
   return [title, table(COLUMNS, rows), ...choiceOf(schema)].join('\n\n');
 }
 
@@ -45,6 +53,8 @@ function choiceOf(schema: JsonSchema): string[] {
 }
 
 function typeOf(schema: JsonSchema): string {
+  if (schema.$ref !== undefined) return schema.$ref.slice(schema.$ref.lastIndexOf('/') + 1);
+  if (schema.items?.$ref !== undefined) return `list of ${typeOf(schema.items)}`;
   if (schema.enum !== undefined) return schema.enum.map((value) => code(String(value))).join(' or ');
   if (schema.const !== undefined) return code(String(schema.const));
   if (schema.anyOf !== undefined && schema.properties === undefined) return schema.anyOf.map(typeOf).join(' or ');

@@ -26,11 +26,21 @@ export interface JsonSchema {
   additionalProperties?: boolean | JsonSchema;
   oneOf?: JsonSchema[];
   anyOf?: JsonSchema[];
+  $ref?: string;
+  $defs?: Record<string, JsonSchema>;
 }
+
+/** A match inside a match: the one part of a policy that can hold itself. */
+export const NESTED_MATCH = 'NestedMatch';
 
 /** The policy as a JSON Schema (draft 2020-12), as people write it: with defaults left out. For editors, and for the reference. */
 export function policyJsonSchema(): JsonSchema {
-  return { title: 'HFI fault policy', ...(z.toJSONSchema(policy, { io: 'input' }) as JsonSchema) };
+  const { $defs = {}, ...document } = z.toJSONSchema(policy, { io: 'input' }) as JsonSchema;
+  const [inner, ...others] = Object.entries($defs);
+  if (inner === undefined || others.length > 0) throw new Error('the policy schema no longer has exactly one part that holds itself');
+  // What holds itself gets a number for a name.
+  const named = JSON.stringify({ title: 'HFI fault policy', ...document, $defs: { [NESTED_MATCH]: inner[1] } });
+  return JSON.parse(named.replaceAll(`#/$defs/${inner[0]}`, `#/$defs/${NESTED_MATCH}`)) as JsonSchema;
 }
 
 /** `docs/reference/policy.schema.json`. */

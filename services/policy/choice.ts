@@ -10,7 +10,9 @@ export function exactlyOne<Schema extends z.ZodObject>(names: readonly string[],
   return chosen('oneOf', names, name, schema, (given) => {
     if (given.length === 0) return `needs one of: ${names.join(', ')}`;
     if (given.length === 1) return undefined;
-    return `takes one of ${names.join(' and ')}, not ${names.length === 2 ? 'both' : given.join(' and ')}`;
+    return names.length === 2
+      ? `takes one of ${names.join(' and ')}, not both`
+      : `takes only one of: ${names.join(', ')}; not ${given.join(' and ')}`;
   });
 }
 
@@ -31,6 +33,8 @@ function chosen<Schema extends z.ZodObject>(
   const told = { [keyword]: names.map((field) => ({ required: [field] })) };
   const checked = schema
     .superRefine((value, context) => {
+      // Who misspelt a field needn't be told that it is missing.
+      if (context.issues.some(({ code, path }) => code === 'unrecognized_keys' && (path ?? []).length === 0)) return;
       const message = complain(names.filter((field) => value[field] !== undefined));
       if (message !== undefined) context.addIssue({ code: 'custom', message });
     })

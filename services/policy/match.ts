@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { atLeastOne } from './choice.ts';
 import { LIMITS } from './limits.ts';
-import { namedMatch, stringMatch } from './string-match.ts';
+import { namedMatch, nameMatch, stringMatch } from './string-match.ts';
 
 /** Which requests a rule is for. */
 
@@ -49,8 +49,8 @@ const grpcMatch = atLeastOne(
   ['service', 'method'],
   'GrpcMatch',
   z.strictObject({
-    service: stringMatch.optional().describe('The service with its package: `shop.v1.Orders`.'),
-    method: stringMatch.optional().describe("The method's name: `Create`."),
+    service: nameMatch.optional().describe('The service with its package: `shop.v1.Orders`.'),
+    method: nameMatch.optional().describe("The method's name: `Create`."),
   }),
 );
 
@@ -58,9 +58,9 @@ const sourceMatch = atLeastOne(
   ['namespace', 'serviceAccount', 'id'],
   'SourceMatch',
   z.strictObject({
-    namespace: stringMatch.optional().describe("The caller's namespace."),
-    serviceAccount: stringMatch.optional().describe("The caller's service account."),
-    id: stringMatch.optional().describe('The whole SPIFFE id: `spiffe://cluster.local/ns/shop/sa/web`.'),
+    namespace: nameMatch.optional().describe("The caller's namespace."),
+    serviceAccount: nameMatch.optional().describe("The caller's service account."),
+    id: nameMatch.optional().describe('The whole SPIFFE id: `spiffe://cluster.local/ns/shop/sa/web`.'),
   }),
 );
 
@@ -111,10 +111,16 @@ interface NestedMatchInput extends z.input<Parts> {
 
 type Nested = z.ZodType<NestedMatch, NestedMatchInput>;
 
-const not = (): z.ZodOptional<Nested> => nestedMatch.optional().describe('Holds when this does not: when one of its parts does not match.');
+const not = (): z.ZodOptional<Nested> =>
+  nestedMatch.optional().describe('A match, with the same fields but `probes`: holds when that does not.');
 
 const anyOf = (): z.ZodOptional<z.ZodArray<Nested>> =>
-  z.array(nestedMatch).min(1).max(LIMITS.entries).optional().describe('Holds when one of these does: when all of its parts match.');
+  z
+    .array(nestedMatch)
+    .min(1)
+    .max(LIMITS.entries)
+    .optional()
+    .describe('Matches, with the same fields but `probes`: holds when at least one of them does.');
 
 const nestedMatch: Nested = atLeastOne(
   KINDS,

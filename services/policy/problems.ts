@@ -53,6 +53,8 @@ function explain(schema: z.core.$ZodType, issue: Issue, input: unknown): FieldEr
       // A schema's own words say more than its type; zod's begin like this.
       if (!issue.message.startsWith('Invalid input')) return [{ path, message: issue.message }];
       return [{ path, message: typeMessage(issue.expected, valueAt(input, issue.path)) }];
+    case 'invalid_union':
+      return branchOf(issue).flatMap((inner) => explain(schema, { ...inner, path: [...issue.path, ...inner.path] }, input));
     case 'too_small':
       return [{ path, message: sizeMessage('at least', issue.minimum, issue.origin, issue.inclusive ?? true) }];
     case 'too_big':
@@ -62,6 +64,12 @@ function explain(schema: z.core.$ZodType, issue: Issue, input: unknown): FieldEr
     default:
       return [{ path, message: issue.message }];
   }
+}
+
+/** What is wrong by the branch that was meant: the first that takes what was given for what it is, else the last. */
+function branchOf({ errors }: z.core.$ZodIssueInvalidUnion): readonly Issue[] {
+  const meant = errors.find((issues) => !issues.some(({ code, path }) => code === 'invalid_type' && path.length === 0));
+  return meant ?? errors.at(-1) ?? [];
 }
 
 function optional(value: string | undefined): { nearest?: string } {
@@ -134,6 +142,10 @@ function unwrapped(schema: z.core.$ZodType): z.core.$ZodType {
   if (def.type === 'pipe') {
     const { in: before, out } = def as z.core.$ZodPipeDef;
     return unwrapped(before._zod.def.type === 'transform' ? out : before);
+  }
+  if (def.type === 'union') {
+    const options = (def as z.core.$ZodUnionDef).options.map(unwrapped);
+    return options.find(({ _zod }) => _zod.def.type === 'object') ?? schema;
   }
   return schema;
 }

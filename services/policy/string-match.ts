@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
-import { compileRegex, RegexProblem } from '../control-plane/ruleset/regex/compile-regex.ts';
 import { exactlyOne } from './choice.ts';
 import { LIMITS } from './limits.ts';
+import { compileRegex, RegexProblem } from './regex/compile-regex.ts';
 
 /** Comparing one text of a request: the parts of every matcher. */
 
@@ -10,26 +10,29 @@ const utf8Length = (text: string): number => Buffer.byteLength(text, 'utf8');
 const text = (bytes: number) => z.string().refine((value) => utf8Length(value) <= bytes, `is longer than ${bytes} bytes`);
 const neverEmpty = (bytes: number) => text(bytes).min(1, 'is empty, which every value has in it');
 
-const regex = z
-  .string()
-  .min(1, 'is empty')
-  .max(LIMITS.regexLength)
-  .superRefine((pattern, context) => {
-    try {
-      compileRegex(pattern);
-    } catch (error) {
-      if (!(error instanceof RegexProblem)) throw error;
-      const where = error.position === undefined ? '' : ` (at character ${error.position + 1})`;
-      context.addIssue({ code: 'custom', message: `${error.message}${where}` });
-    }
-  });
+/** Says what is wrong with a matcher's regular expression; the way it is compiled depends on `ignoreCase` beside it. */
+function checkRegex(value: { regex?: string | undefined; ignoreCase?: boolean | undefined }, context: z.RefinementCtx): void {
+  if (value.regex === undefined) return;
+  try {
+    compileRegex(value.regex, { ignoreCase: value.ignoreCase === true });
+  } catch (error) {
+    if (!(error instanceof RegexProblem)) throw error;
+    const where = error.position === undefined ? '' : ` (at character ${error.position + 1})`;
+    context.addIssue({ code: 'custom', path: ['regex'], message: `${error.message}${where}` });
+  }
+}
 
 const operations = {
   exact: text(LIMITS.matchBytes).optional().describe('Equals this text, byte for byte.'),
   prefix: neverEmpty(LIMITS.matchBytes).optional().describe('Begins with this text.'),
   suffix: neverEmpty(LIMITS.matchBytes).optional().describe('Ends with this text.'),
   contains: neverEmpty(LIMITS.containsBytes).optional().describe('Has this text anywhere.'),
-  regex: regex.optional().describe('The whole text matches this regular expression (RE2 syntax; a part matches with `.*` around it).'),
+  regex: z
+    .string()
+    .min(1, 'is empty')
+    .max(LIMITS.regexLength)
+    .optional()
+    .describe('The whole text matches this regular expression (RE2 syntax; a part matches with `.*` around it).'),
 };
 
 const ignoreCase = z
@@ -45,16 +48,28 @@ const KINDS = Object.keys(operations);
 export const stringMatch = exactlyOne(
   KINDS,
   'StringMatch',
-  z.strictObject({
-    ...operations,
-    exact: operations.exact
-      .unwrap()
-      .min(1, 'is empty, which no request would ever equal')
-      .optional()
-      .describe('Equals this text, byte for byte.'),
-    ignoreCase,
-  }),
+  z
+    .strictObject({
+      ...operations,
+      exact: operations.exact
+        .unwrap()
+        .min(1, 'is empty, which no request would ever equal')
+        .optional()
+        .describe('Equals this text, byte for byte.'),
+      ignoreCase,
+    })
+    .superRefine(checkRegex),
 );
+
+/** The same where mostly a whole name is meant: a text alone stands for `exact`. */
+export const nameMatch = z.union([
+  z
+    .string()
+    .min(1)
+    .max(LIMITS.matchBytes)
+    .transform((exact): z.output<typeof stringMatch> => ({ exact })),
+  stringMatch,
+]);
 
 /** One of the named values that a request may have. @param what the schema's name */
 export function namedMatch(what: string, name: z.ZodType<string, string>) {
@@ -62,6 +77,7 @@ export function namedMatch(what: string, name: z.ZodType<string, string>) {
     [...KINDS, 'present'],
     what,
     z.strictObject({ name, ...operations, present, ignoreCase }).superRefine((value, context) => {
+      checkRegex(value, context);
       if (value.present !== undefined && value.ignoreCase !== undefined) {
         context.addIssue({ code: 'custom', path: ['ignoreCase'], message: 'goes with a text to compare with, not with present' });
       }

@@ -47,7 +47,7 @@ describe('API: policies', () => {
     const at = (path: string) => errors.find((error) => error.path === path);
     assert.equal(at('spec.directon')?.nearest, 'direction');
     assert.equal(at('spec.direction')?.nearest, 'inbound');
-    assert.deepEqual(at('spec.rules[0].match.path.exakt')?.allowed, ['exact', 'prefix']);
+    assert.deepEqual(at('spec.rules[0].match.path.exakt')?.allowed, ['exact', 'prefix', 'suffix', 'contains', 'regex', 'ignoreCase']);
     for (const path of ['metadata.name', 'spec.rules[0].fault.abort.httpStatus', 'spec.rules[1].fault'])
       assert.ok(at(path), `${path} in ${JSON.stringify(errors)}`);
   });

@@ -62,7 +62,7 @@ const conformanceCase = z
     /** How long ago the policies were applied. */
     afterMs: z.int().min(0).default(0),
     expect: expect.optional(),
-    /** The fields that the refusal of the policies must name, all of them and no other. */
+    /** Fields that the refusal of the policies must name, all of them. */
     invalid: z.array(z.string()).min(1).optional(),
   })
   .superRefine((given, context) => {

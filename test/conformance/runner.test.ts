@@ -37,7 +37,6 @@ describe('conformance: the runner can fail', () => {
     ['one of many', { policies: [half], repeat: 100, expect: { fault: 'abort' } }, { fault: 'none', status: 200 }],
     ['a refusal that did not come', { policies: [abort], invalid: ['spec'] }, { invalid: [] }],
     ['a refusal of another field', { policies: [{ ...abort, x: 1 }], invalid: ['y'] }, { invalid: ['x'] }],
-    ['a refusal of one field more', { policies: [{ ...abort, x: 1, y: 2 }], invalid: ['x'] }, { invalid: ['x', 'y'] }],
     ['a refusal of one field less', { policies: [{ ...abort, x: 1 }], invalid: ['x', 'y'] }, { invalid: ['x'] }],
   ];
   for (const [what, given, wanted] of rows) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { RE2 } from 're2-wasm';
-import { accepts, compileRegex, RegexProblem } from '../../services/control-plane/ruleset/regex/compile-regex.ts';
+import { accepts, compileRegex, RegexProblem } from '../../services/policy/regex/compile-regex.ts';
 
 const utf8 = new TextEncoder();
 const matches = (pattern: string, text: string, ignoreCase = false): boolean =>

@@ -1,8 +1,8 @@
 import * as layout from '../../../filter/assembly/layout.ts';
 import type { NestedMatch } from '../../policy/match.ts';
+import { compileRegex, type Dfa } from '../../policy/regex/compile-regex.ts';
 import type { Match } from '../../policy/schema.ts';
 import type { TextMatch } from '../../policy/string-match.ts';
-import { compileRegex, type Dfa } from './regex/compile-regex.ts';
 import { requiredPrefix } from './required-prefix.ts';
 
 /** What of a request is looked at. */

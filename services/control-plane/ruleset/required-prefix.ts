@@ -1,4 +1,4 @@
-import type { Dfa } from './regex/compile-regex.ts';
+import type { Dfa } from '../../policy/regex/compile-regex.ts';
 
 /** No longer than a request's first steps through the trie are worth. */
 const MOST = 64;

@@ -1,7 +1,7 @@
 import * as layout from '../../../filter/assembly/layout.ts';
+import type { Dfa } from '../../policy/regex/compile-regex.ts';
 import type { Block } from './block.ts';
 import type { Condition, FieldKey } from './condition.ts';
-import type { Dfa } from './regex/compile-regex.ts';
 
 /** Writes conditions, and each automaton once. */
 export class ConditionWriter {
