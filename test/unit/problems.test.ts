@@ -18,7 +18,12 @@ describe('problems of fields', () => {
     [
       'a field that is none here names the nearest',
       { rules: [{ match: { path: { exact: '/', prefx: '/' } }, fault: { abort } }] },
-      { path: 'spec.rules[0].match.path.prefx', message: 'is no field here', allowed: ['exact', 'prefix'], nearest: 'prefix' },
+      {
+        path: 'spec.rules[0].match.path.prefx',
+        message: 'is no field here',
+        allowed: ['exact', 'prefix', 'suffix', 'contains', 'regex', 'ignoreCase'],
+        nearest: 'prefix',
+      },
     ],
     [
       'a word that is none of two',
