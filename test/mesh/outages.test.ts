@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { HEADER_LAYOUT, LAYOUT_VERSION } from '../../filter/assembly/layout.ts';
 import { compileRuleset, rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
 import { policy } from '../../services/policy/schema.ts';
 import { Replica } from '../support/control-plane.ts';
@@ -112,7 +113,7 @@ describe('mesh: parts that fail', function () {
   for (const [what, bytes] of [
     ['cut short', everythingBytes().subarray(0, 100)],
     ['damaged', Uint8Array.from(everythingBytes(), (byte, i) => (i === 200 ? byte ^ 1 : byte))],
-    ['of a newer layout', Uint8Array.from(everythingBytes(), (byte, i) => (i === 4 ? 2 : byte))],
+    ['of a newer layout', Uint8Array.from(everythingBytes(), (byte, i) => (i === HEADER_LAYOUT ? LAYOUT_VERSION + 1 : byte))],
     ['no ruleset', new TextEncoder().encode('<html>an error page of somebody in between</html>')],
   ] as const) {
     it(`a ruleset that is ${what} is refused and counted; the one in force stays`, async () => {
