@@ -6,7 +6,7 @@ import { LIMITS } from './limits.ts';
 /** How long a request or its answer is held. */
 
 /** A duration in words. @param least milliseconds */
-export function durationText(least: 0 | 1, most: number, range: string) {
+export function durationText(least: number, most: number, range: string) {
   return z
     .string()
     .regex(new RegExp(DURATION_PATTERN), 'is no duration: write a number and one unit, like `350ms`, `2s`, `1.5m` or `1h`')
@@ -59,7 +59,11 @@ export function percentilePoints(given: Readonly<Record<string, string>>): { nam
 }
 
 const ramp = z
-  .strictObject({ from: heldOrNot.describe('At the apply.'), to: heldOrNot.describe('At the end of the way, and from then on.'), over: rampOver })
+  .strictObject({
+    from: heldOrNot.describe('At the apply.'),
+    to: heldOrNot.describe('At the end of the way, and from then on.'),
+    over: rampOver,
+  })
   .openapi('DelayRamp');
 
 const DISTRIBUTIONS = ['fixed_delay', 'fixed_delay_ms', 'uniform', 'normal', 'percentiles', 'ramp'];
@@ -73,7 +77,9 @@ export const delay = exactlyOne(
     uniform: uniform.optional().describe('Drawn for each request: every length between `min` and `max` is equally likely.'),
     normal: normal
       .optional()
-      .describe('Drawn for each request from a normal distribution. What would be less than nothing is nothing, and nothing is further than four `stddev` from `mean`.'),
+      .describe(
+        'Drawn for each request from a normal distribution. What would be less than nothing is nothing, and nothing is further than four `stddev` from `mean`.',
+      ),
     percentiles: percentiles
       .optional()
       .describe(

@@ -2,11 +2,13 @@
 export const LIMITS = {
   /** Longest delay of one request, in milliseconds: one hour. */
   delayMs: 3_600_000,
+  /** Longest way of a ramp, in milliseconds: a week. */
+  rampMs: 604_800_000,
   /** Longest life of a rule, in seconds: thirty days. */
   durationSeconds: 2_592_000,
   /** Rules in one policy. */
   rules: 10_000,
-  /** UTF-8 bytes of an abort's body. */
+  /** Bytes of a body that a rule gives. */
   bodyBytes: 65_536,
   /** UTF-8 bytes of a value that a match compares with. */
   matchBytes: 4096,
@@ -18,6 +20,8 @@ export const LIMITS = {
   entries: 64,
   /** How deep `not` and `anyOf` nest. */
   depth: 4,
+  /** Bytes a second of a throttled body, at most: 1 GiB. */
+  throttleBytes: 1_073_741_824,
   /** Percentages have four decimals. */
   percentageStep: 0.0001,
 } as const;

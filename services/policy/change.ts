@@ -1,0 +1,118 @@
+import { z } from '@hono/zod-openapi';
+import { BODYLESS } from './abort.ts';
+import { bodyBase64, bodyText, refuseTwoBodies } from './body.ts';
+import { atLeastOne } from './choice.ts';
+import { durationText } from './delay.ts';
+import { refuseReserved, writtenHeaders, writtenName } from './header-text.ts';
+import { LIMITS } from './limits.ts';
+import { percentage } from './percentage.ts';
+
+/** Changing a request on its way to the service, or the service's answer on its way back. */
+
+const RATE = /^([0-9]+(\.[0-9]+)?)(B|KiB|MiB|kB|MB)\/s$/;
+const RATE_UNITS: Readonly<Record<string, number>> = { B: 1, kB: 1000, KiB: 1024, MB: 1_000_000, MiB: 1_048_576 };
+
+/** Bytes a second of a text like `10KiB/s`, or undefined when it is none. */
+export function parseRate(text: string): number | undefined {
+  const found = RATE.exec(text);
+  return found === null ? undefined : Math.round(Number(found[1]) * (RATE_UNITS[found[3] ?? ''] ?? 0));
+}
+
+const rate = z
+  .string()
+  .regex(RATE, 'is no rate: write a number and B/s, KiB/s, MiB/s, kB/s or MB/s, like `10KiB/s`')
+  .refine((text) => {
+    const bytes = parseRate(text);
+    return bytes === undefined || (bytes >= 1 && bytes <= LIMITS.throttleBytes);
+  }, 'must be between 1B/s and 1024MiB/s');
+
+/** @param pseudo pseudo-headers that can be set too */
+const headers = (name: string, pseudo: readonly string[] = []) =>
+  atLeastOne(
+    ['set', 'add', 'remove'],
+    name,
+    z
+      .strictObject({
+        set: writtenHeaders(pseudo).optional().describe('Takes the place of what is there under that name, or is added.'),
+        add: writtenHeaders().optional().describe('Is added to what is there.'),
+        remove: z.array(writtenName()).max(LIMITS.entries).optional().describe('Is taken away.'),
+      })
+      .superRefine((value, context) => {
+        for (const field of ['set', 'add'] as const) refuseReserved(Object.keys(value[field] ?? {}), [field], context);
+        refuseReserved(value.remove ?? [], ['remove'], context);
+      }),
+  );
+
+const way = {
+  throttle: rate
+    .optional()
+    .describe('Lets the body through no faster than this: `10KiB/s`. Each piece waits until its last byte would have come.'),
+  latency: durationText(1, LIMITS.delayMs, '1ms and 1h').optional().describe('Holds each piece of the body this long.'),
+};
+
+const body = {
+  body: bodyText
+    .optional()
+    .describe('Takes the place of the body, at most 64 KiB; the empty text drops it. A message without a body gets none.'),
+  bodyBase64: bodyBase64.optional().describe('The same as bytes, in base64.'),
+};
+
+const responseFields = {
+  status: z.int().min(200).max(599).optional().describe("The HTTP status in place of the service's."),
+  headers: headers('ResponseHeaders').optional().describe('Headers of the answer.'),
+  ...body,
+  truncate: z
+    .strictObject({
+      bytes: z.int().min(0).max(0xffffffff).describe('How many bytes of the body go through.'),
+      end: z
+        .enum(['reset', 'clean'])
+        .default('reset')
+        .describe('`reset` breaks the message off; `clean` ends it as if it were no longer, with the right `content-length`.'),
+    })
+    .optional()
+    .describe('Cuts the body short.'),
+  corrupt: z
+    .strictObject({
+      percentage: percentage.default(1).describe('The share of the bytes in which one bit is turned over.'),
+      seed: z.int().min(0).max(0xffffffff).default(0).describe('The same seed corrupts the same bytes.'),
+    })
+    .optional()
+    .describe('Damages the body. Its length stays.'),
+  ...way,
+  trailers: writtenHeaders()
+    .optional()
+    .describe('Trailers to set, such as `grpc-status` after a good stream. An answer without trailers gets none.'),
+};
+
+export const responseChange = atLeastOne(
+  Object.keys(responseFields),
+  'ResponseChange',
+  z.strictObject(responseFields).superRefine((value, context) => {
+    refuseTwoBodies(value, context);
+    const replaced = value.body !== undefined ? 'body' : value.bodyBase64 !== undefined ? 'bodyBase64' : undefined;
+    const refuse = (field: string, message: string): void => context.addIssue({ code: 'custom', path: [field], message });
+    if (replaced !== undefined && value.truncate !== undefined) refuse('truncate', `can not go with ${replaced}: give a shorter one`);
+    if (replaced !== undefined && value.corrupt !== undefined) refuse('corrupt', `can not go with ${replaced}: give a damaged one`);
+    if (!BODYLESS.has(value.status ?? 0)) return;
+    for (const field of [replaced, 'truncate', 'corrupt'] as const) {
+      if (field !== undefined && value[field] !== undefined) refuse(field, `can not go with ${value.status}, which has no body`);
+    }
+  }),
+);
+
+const requestFields = {
+  headers: headers('RequestHeaders', [':path', ':method', ':authority'])
+    .optional()
+    .describe('Headers of the request. `:path`, `:method` and `:authority` can be set.'),
+  ...body,
+  ...way,
+};
+
+export const requestChange = atLeastOne(
+  Object.keys(requestFields),
+  'RequestChange',
+  z.strictObject(requestFields).superRefine((value, context) => refuseTwoBodies(value, context)),
+);
+
+export type ResponseChange = z.output<typeof responseChange>;
+export type RequestChange = z.output<typeof requestChange>;
