@@ -3,10 +3,17 @@ import type { PolicyResource } from './policies.ts';
 type Spec = PolicyResource['spec'];
 type Rule = Spec['rules'][number];
 
-interface Matcher {
-  readonly exact?: string | undefined;
-  readonly prefix?: string | undefined;
-}
+type Match = NonNullable<Rule['match']>;
+type Nested = NonNullable<Match['not']>;
+
+/** How each comparison reads behind the name of what is compared. */
+const COMPARISONS: Readonly<Record<string, string>> = {
+  exact: '',
+  prefix: 'beginning with ',
+  suffix: 'ending with ',
+  contains: 'containing ',
+  regex: 'matching ',
+};
 
 /** `service frontend in namespace demo`. */
 export function selectorInWords({ namespace, service, workload, labels }: Spec['selector']): string {
@@ -21,17 +28,31 @@ export function selectorInWords({ namespace, service, workload, labels }: Spec['
 }
 
 /** `GET, path beginning with /api, header x-user is test`. */
-export function matchInWords(match: Rule['match']): string {
-  if (match === undefined) return 'every request';
-  const matcher = (what: string, { exact, prefix }: Matcher): string =>
-    exact === undefined ? `${what} beginning with ${prefix}` : `${what} ${exact}`;
-  const parts = [
-    ...(match.method === undefined ? [] : [matcher('method', match.method)]),
-    ...(match.path === undefined ? [] : [matcher('path', match.path)]),
-    ...(match.headers ?? []).map((header) => matcher(`header ${header.name}`, header)),
-    ...(match.probes === true ? ['health probes too'] : []),
-  ];
+export function matchInWords(match: Match | Nested | undefined): string {
+  const parts = Object.entries(match ?? {}).flatMap(([field, value]) => partInWords(field, value));
   return parts.length === 0 ? 'every request' : parts.join(', ');
+}
+
+/** @param field a field of a match; one that has no words of its own is told by its name and value */
+function partInWords(field: string, value: unknown): string[] {
+  if (value === undefined) return [];
+  if (field === 'not') return [`not (${matchInWords(value as Nested)})`];
+  if (field === 'anyOf') return [`any of ${(value as Nested[]).map((one) => `(${matchInWords(one)})`).join(' ')}`];
+  if (field === 'probes') return value === true ? ['health probes too'] : [];
+  if (Array.isArray(value)) {
+    if (value.every((one) => typeof one !== 'object')) return [`${field} ${value.join(', ')}`];
+    const what = field === 'headers' ? 'header' : field === 'cookies' ? 'cookie' : 'query parameter';
+    return value.map(({ name, ...one }: Record<string, unknown>) => comparisonInWords(`${what} ${String(name)}`, one));
+  }
+  if (typeof value !== 'object' || value === null) return [`${field} ${String(value)}`];
+  if (Object.keys(value).some((key) => key in COMPARISONS)) return [comparisonInWords(field, value as Record<string, unknown>)];
+  return Object.entries(value).flatMap(([inner, one]) => partInWords(`${field} ${inner}`, one));
+}
+
+function comparisonInWords(what: string, { ignoreCase, present, ...one }: Record<string, unknown>): string {
+  if (present !== undefined) return `${what} ${present === true ? 'there' : 'not there'}`;
+  const [[operation, text] = ['exact', '']] = Object.entries(one);
+  return `${what} ${COMPARISONS[operation] ?? ''}${String(text)}${ignoreCase === true ? ' in any case' : ''}`;
 }
 
 /** `delay 2s, then abort with 503, for 12.5 % of them`. */
@@ -40,14 +61,25 @@ export function faultInWords({ percentage, start_delay_ms, duration_seconds, ...
     ...(start_delay_ms === 0 ? [] : [`wait ${start_delay_ms} ms`]),
     ...Object.entries(kinds).flatMap(([kind, value]) => (value === undefined ? [] : [kindInWords(kind, value, kinds)])),
   ];
-  return `${steps.join(', then ')}${percentage === 100 ? '' : `, for ${percentage} % of them`}`;
+  return `${steps.join(', then ')}${shareInWords(percentage)}`;
+}
+
+function shareInWords(percentage: Rule['fault']['percentage']): string {
+  if (typeof percentage === 'number') return percentage === 100 ? '' : `, for ${percentage} % of them`;
+  const { from, to, over } = percentage.ramp;
+  return `, for ${from} % of them ${to < from ? 'falling' : 'rising'} to ${to} % over ${over}`;
 }
 
 /** Delay and abort read best in a form of their own; any other kind is told by its name and its fields. */
 function kindInWords(kind: string, value: unknown, { delay, abort }: Pick<Rule['fault'], 'delay' | 'abort'>): string {
-  if (kind === 'delay' && delay !== undefined) return `delay ${delay.fixed_delay ?? `${delay.fixed_delay_ms} ms`}`;
+  if (kind === 'delay' && Object.keys(delay ?? {}).length === 1) {
+    if (delay?.fixed_delay !== undefined) return `delay ${delay.fixed_delay}`;
+    if (delay?.fixed_delay_ms !== undefined) return `delay ${delay.fixed_delay_ms} ms`;
+  }
   if (kind === 'abort' && abort !== undefined) {
-    return abort.grpcStatus === undefined ? `abort with ${abort.httpStatus}` : `abort with gRPC status ${abort.grpcStatus}`;
+    const late = abort.at === 'response' ? ' when the service has answered' : '';
+    if (abort.reset === true) return `reset${late}`;
+    return `abort with ${abort.grpcStatus === undefined ? abort.httpStatus : `gRPC status ${abort.grpcStatus}`}${late}`;
   }
   if (value === true) return kind;
   if (typeof value !== 'object' || value === null) return `${kind} ${String(value)}`;

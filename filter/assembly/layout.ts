@@ -26,11 +26,14 @@
  *   nodes:  nodeCount trie nodes, those of one field after those of another, each trie breadth first
  *
  * rule (72 bytes)
- * +---------------+-----------+-------+------------+----------------+
- * | end f64 (8)   | threshold | flags | conditions | conditionCount |
- * +---------------+-----------+-------+------------+----------------+
- * | delayMs | httpStatus | grpcStatus | body | bodyLength | pairs | pairsLength | name | nameLength | sticky | seed | reserved |
- * +---------+------------+------------+------+------------+-------+-------------+------+------------+--------+------+----------+
+ * +-------------+---------------+-----------+-------+------------+----------------+--------+--------------+
+ * | end f64 (8) | start f64 (8) | threshold | flags | conditions | conditionCount | action | actionLength |
+ * +-------------+---------------+-----------+-------+------------+----------------+--------+--------------+
+ * | name | nameLength | sticky | seed | ramp | counts | run f64 |
+ * +------+------------+--------+------+------+--------+---------+
+ *
+ * ramp (24 bytes, 8-byte aligned): begin f64 | over f64, both in milliseconds | from | to
+ * counts (20 bytes): after | every | limit | sequence | sequenceLength
  *
  * condition (16 bytes): field index | operation | value | valueLength
  * group (8 bytes):      conditions | conditionCount
@@ -49,6 +52,20 @@
  *   accepting: stateCount bytes, 1 where the text may end
  * ```
  *
+ * action: what a rule does. It lies in one piece, and its offsets count from its own first byte, so that a copy of it outlives the
+ * ruleset for the requests that it is being done to.
+ *
+ * ```
+ * action (20 bytes):   flags | delay | abort | request change | response change; offset 0 = none
+ * delay (40 bytes):    startMs | jitterMs | quantiles | quantileCount | begin f64 | over f64 | from | to
+ *   quantiles:         each a share of 2^32 | microseconds, both rising
+ * abort (36 bytes):    httpStatus | grpcStatus | pairs | pairsLength | body | bodyLength | segments | segmentCount | flags
+ *   segments (12 bytes): kind | offset | length
+ * change (56 bytes):   flags | status | headers | headerCount | body | bodyLength | truncateAt | corruptThreshold | corruptSeed |
+ *                      bytesPerSecond | pieceMs | trailers | trailerCount | reserved
+ *   headers, trailers (20 bytes each): operation | name | nameLength | value | valueLength
+ * ```
+ *
  * A rule stands in exactly one list: that of the trie node where its rarest exact text or prefix ends, or `always`. So a
  * request walks one path through each field's trie and meets only rules of which that much holds.
  */
@@ -56,7 +73,7 @@
 /** "HFI1" read as a little-endian u32. */
 export const MAGIC: u32 = 0x31494648;
 /** Raised with every change to this file that an older filter could misread. */
-export const LAYOUT_VERSION: u32 = 2;
+export const LAYOUT_VERSION: u32 = 3;
 /** The longest ruleset that a filter takes, in bytes. */
 export const MAX_RULESET_BYTES: u32 = 4 * 1024 * 1024;
 
@@ -97,33 +114,138 @@ export const FIELD_PATH: u32 = 0;
 export const RULE_BYTES: u32 = 72;
 /** f64: milliseconds since the epoch; 0 = no end. */
 export const RULE_END: u32 = 0;
+/** f64: milliseconds since the epoch from which on the rule matches; 0 = always. */
+export const RULE_START: u32 = 8;
 /** The rule fires when the request's draw (u32, never 0xffffffff) is below it: 0 = never, 0xffffffff = always. */
-export const RULE_THRESHOLD: u32 = 8;
-export const RULE_FLAGS: u32 = 12;
-export const RULE_CONDITIONS: u32 = 16;
-export const RULE_CONDITION_COUNT: u32 = 20;
-/** How long a hit request is held before anything else is done; 0 = not held. */
-export const RULE_DELAY_MS: u32 = 24;
-/** 0 = no abort. With `FLAG_GRPC` the status for a request that isn't gRPC. */
-export const RULE_HTTP_STATUS: u32 = 28;
-export const RULE_GRPC_STATUS: u32 = 32;
-/** The response body, or the gRPC message with `FLAG_GRPC`. */
-export const RULE_BODY: u32 = 36;
-export const RULE_BODY_LENGTH: u32 = 40;
-/** Headers to add to the response, `x-hfi-fault` among them, already in the form that proxy_send_local_response takes. */
-export const RULE_PAIRS: u32 = 44;
-export const RULE_PAIRS_LENGTH: u32 = 48;
+export const RULE_THRESHOLD: u32 = 16;
+export const RULE_FLAGS: u32 = 20;
+export const RULE_CONDITIONS: u32 = 24;
+export const RULE_CONDITION_COUNT: u32 = 28;
+export const RULE_ACTION: u32 = 32;
+export const RULE_ACTION_LENGTH: u32 = 36;
 /** `<policy>/<index of the rule in the policy>`, UTF-8. */
-export const RULE_NAME: u32 = 52;
-export const RULE_NAME_LENGTH: u32 = 56;
+export const RULE_NAME: u32 = 40;
+export const RULE_NAME_LENGTH: u32 = 44;
 /** Index + 1 of the field whose value is hashed in place of the dice; 0 = dice. */
-export const RULE_STICKY: u32 = 60;
-export const RULE_SEED: u32 = 64;
+export const RULE_STICKY: u32 = 48;
+export const RULE_SEED: u32 = 52;
+/** A ramp that the threshold follows; 0 = none. Then `threshold` is the largest of it. */
+export const RULE_RAMP: u32 = 56;
+/** What is counted of the rule's matches; 0 = nothing. */
+export const RULE_COUNTS: u32 = 60;
+/** Milliseconds since the epoch of the apply, f64: tells a rule from one of the same name that was applied before it. */
+export const RULE_RUN: u32 = 64;
 
 /** The rule hits health probes too. */
 export const FLAG_PROBES: u32 = 1;
+/** The rule is only counted: nothing is done to the request. */
+export const FLAG_SHADOW: u32 = 2;
+
+export const RAMP_BYTES: u32 = 24;
+export const RAMP_BEGIN: u32 = 0;
+export const RAMP_OVER: u32 = 8;
+export const RAMP_FROM: u32 = 16;
+export const RAMP_TO: u32 = 20;
+
+export const COUNTS_BYTES: u32 = 20;
+/** So many matches are let be first. */
+export const COUNTS_AFTER: u32 = 0;
+/** Of the others only each so-manieth counts as one; 0 and 1 = each. */
+export const COUNTS_EVERY: u32 = 4;
+/** So many injections at most; 0xffffffff = any. */
+export const COUNTS_LIMIT: u32 = 8;
+/** One byte a match, 1 = it counts as one, over and over; length 0 = each. */
+export const COUNTS_SEQUENCE: u32 = 12;
+export const COUNTS_SEQUENCE_LENGTH: u32 = 16;
+
+export const ACTION_BYTES: u32 = 20;
+export const ACTION_FLAGS: u32 = 0;
+export const ACTION_DELAY: u32 = 4;
+export const ACTION_ABORT: u32 = 8;
+export const ACTION_REQUEST: u32 = 12;
+export const ACTION_RESPONSE: u32 = 16;
+
+/** The delay, or the abort, is done to the response. */
+export const ACTION_DELAY_RESPONSE: u32 = 1;
+export const ACTION_ABORT_RESPONSE: u32 = 2;
+
+export const DELAY_BYTES: u32 = 40;
+/** Added to whatever is drawn. */
+export const DELAY_START_MS: u32 = 0;
+/** At most so much more or less. */
+export const DELAY_JITTER_MS: u32 = 4;
+export const DELAY_QUANTILES: u32 = 8;
+/** 0 = the ramp below says the length. */
+export const DELAY_QUANTILE_COUNT: u32 = 12;
+/** A ramp as above, its `from` and `to` in milliseconds. */
+export const DELAY_RAMP: u32 = 16;
+
+export const QUANTILE_BYTES: u32 = 8;
+export const QUANTILE_SHARE: u32 = 0;
+export const QUANTILE_US: u32 = 4;
+
+export const ABORT_BYTES: u32 = 36;
+/** With `ABORT_GRPC` the status for a request that isn't gRPC; 0 = a reset. */
+export const ABORT_HTTP_STATUS: u32 = 0;
+export const ABORT_GRPC_STATUS: u32 = 4;
+/** Headers to add to the response, `x-hfi-fault` among them, already in the form that proxy_send_local_response takes. */
+export const ABORT_PAIRS: u32 = 8;
+export const ABORT_PAIRS_LENGTH: u32 = 12;
+/** The response body, or the gRPC message with `ABORT_GRPC`. */
+export const ABORT_BODY: u32 = 16;
+export const ABORT_BODY_LENGTH: u32 = 20;
+/** Of what the body is put together for each request; count 0 = it is the same for all. */
+export const ABORT_SEGMENTS: u32 = 24;
+export const ABORT_SEGMENT_COUNT: u32 = 28;
+export const ABORT_FLAGS: u32 = 32;
 /** The abort is a gRPC status. */
-export const FLAG_GRPC: u32 = 2;
+export const ABORT_GRPC: u32 = 1;
+
+export const SEGMENT_BYTES: u32 = 12;
+export const SEGMENT_KIND: u32 = 0;
+export const SEGMENT_OFFSET: u32 = 4;
+export const SEGMENT_LENGTH: u32 = 8;
+/** The bytes themselves. */
+export const SEGMENT_TEXT: u32 = 0;
+/** The value of the request's header of that name. */
+export const SEGMENT_HEADER: u32 = 1;
+
+export const CHANGE_BYTES: u32 = 56;
+export const CHANGE_FLAGS: u32 = 0;
+/** 0 = as it is. */
+export const CHANGE_STATUS: u32 = 4;
+export const CHANGE_HEADERS: u32 = 8;
+export const CHANGE_HEADER_COUNT: u32 = 12;
+export const CHANGE_BODY: u32 = 16;
+export const CHANGE_BODY_LENGTH: u32 = 20;
+/** So many bytes of the body go through. */
+export const CHANGE_TRUNCATE_AT: u32 = 24;
+/** Share of 2^32 of the bytes that are damaged; 0 = none. */
+export const CHANGE_CORRUPT: u32 = 28;
+export const CHANGE_CORRUPT_SEED: u32 = 32;
+/** 0 = as fast as it comes. */
+export const CHANGE_BYTES_PER_SECOND: u32 = 36;
+/** How long each piece of the body is held. */
+export const CHANGE_PIECE_MS: u32 = 40;
+export const CHANGE_TRAILERS: u32 = 44;
+export const CHANGE_TRAILER_COUNT: u32 = 48;
+
+/** The body is replaced. */
+export const CHANGE_REPLACES: u32 = 1;
+/** The body is cut at `truncateAt`, and the message broken off there. */
+export const CHANGE_CUTS: u32 = 2;
+/** The body is cut at `truncateAt`, and the message ends there. */
+export const CHANGE_SHORTENS: u32 = 4;
+
+export const FIELD_CHANGE_BYTES: u32 = 20;
+export const FIELD_CHANGE_OPERATION: u32 = 0;
+export const FIELD_CHANGE_NAME: u32 = 4;
+export const FIELD_CHANGE_NAME_LENGTH: u32 = 8;
+export const FIELD_CHANGE_VALUE: u32 = 12;
+export const FIELD_CHANGE_VALUE_LENGTH: u32 = 16;
+export const FIELD_SET: u32 = 0;
+export const FIELD_ADD: u32 = 1;
+export const FIELD_REMOVE: u32 = 2;
 
 export const CONDITION_BYTES: u32 = 16;
 export const CONDITION_FIELD: u32 = 0;

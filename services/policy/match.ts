@@ -136,11 +136,49 @@ const nestedMatch: Nested = atLeastOne(
   }),
 );
 
+const count = z.int().max(1_000_000_000);
+const moment = z.iso.datetime({ offset: true, error: 'is no time: write it like `2026-11-24T09:00:00Z`' });
+
+const window = atLeastOne(
+  ['start', 'end'],
+  'Window',
+  z
+    .strictObject({
+      start: moment.optional().describe('From then on the rule matches. Missing: from the apply on.'),
+      end: moment.optional().describe('From then on it is over, as with `duration_seconds`. Missing: no end.'),
+    })
+    .superRefine(({ start, end }, context) => {
+      if (start !== undefined && end !== undefined && Date.parse(end) <= Date.parse(start)) {
+        context.addIssue({ code: 'custom', path: ['end'], message: `is not after start (${start})` });
+      }
+    }),
+);
+
+/** When a match counts, by time and by the matches before it. */
+const turns = {
+  window: window.optional().describe('Between which moments the rule matches, by the clock of the control plane.'),
+  after: count.min(0).optional().describe('Lets the first so many matching requests be, on each proxy.'),
+  every: count
+    .min(1)
+    .optional()
+    .describe('Of the matching requests only each so-manieth counts, on each proxy: with 3 the third, the sixth, and so on.'),
+  sequence: z
+    .array(z.enum(['fault', 'none']))
+    .min(1)
+    .max(LIMITS.entries)
+    .optional()
+    .describe(
+      'What becomes of one matching request after the other on each proxy, over and over: `[fault, none, none]` hits the first of three.',
+    ),
+  limit: count.min(1).optional().describe('At most so many requests are hit on each proxy; then the rule is over there.'),
+};
+
 const matchFields = z
   .strictObject({
     ...parts,
     not: not(),
     anyOf: anyOf(),
+    ...turns,
     probes: z
       .boolean()
       .optional()

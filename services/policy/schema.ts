@@ -51,6 +51,10 @@ export const policySpec = z
       .describe(
         "`inbound` faults requests that arrive at the selected workload, so that its callers' own retries and timeouts run; `outbound` faults requests that it sends.",
       ),
+    mode: z
+      .enum(['enforce', 'shadow'])
+      .default('enforce')
+      .describe('`shadow` only counts what the policy would have done, and marks it in the access log; it touches nothing.'),
     priority: z.int().min(-1_000_000).max(1_000_000).default(0).describe('Higher is asked first; equal ones go by name.'),
     rules: z
       .array(rule)

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
-import { headerPairs } from '../../services/control-plane/ruleset/fault.ts';
+import { headerPairs } from '../../services/control-plane/ruleset/header-pairs.ts';
 import { Processes } from '../support/processes.ts';
 import { buildModules } from './filters.ts';
 import { REQUEST_HEADERS } from './load.ts';

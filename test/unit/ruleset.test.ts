@@ -12,8 +12,9 @@ import { Compiler } from '../../services/control-plane/fleet/group.ts';
 import { adler32 } from '../../services/control-plane/ruleset/block.ts';
 import { compileRuleset, rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
 import { chooseListed, conditionsOf, listingOf } from '../../services/control-plane/ruleset/condition.ts';
-import { compileFault, headerPairs } from '../../services/control-plane/ruleset/fault.ts';
+import { headerPairs } from '../../services/control-plane/ruleset/header-pairs.ts';
 import { buildTrie, type TrieEntry } from '../../services/control-plane/ruleset/trie.ts';
+import { threshold } from '../../services/policy/percentage.ts';
 import { type Match, type Policy, type PolicyInput, policy } from '../../services/policy/schema.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
@@ -80,13 +81,10 @@ describe('ruleset compiler', () => {
   });
 
   it('knows 0 and 100 percent exactly, and the smallest step', () => {
-    const thresholdOf = (percentage: number) =>
-      compileFault(made('p', { rules: [{ fault: { ...abort503, percentage } }] }).spec.rules[0] as Policy['spec']['rules'][number], 'p/0')
-        .threshold;
-    assert.equal(thresholdOf(0), 0);
-    assert.equal(thresholdOf(100), 0xffffffff);
-    assert.equal(thresholdOf(0.0001), Math.round(2 ** 32 / 1e6));
-    assert.equal(thresholdOf(50), 2 ** 31);
+    assert.equal(threshold(0), 0);
+    assert.equal(threshold(100), 0xffffffff);
+    assert.equal(threshold(0.0001), Math.round(2 ** 32 / 1e6));
+    assert.equal(threshold(50), 2 ** 31);
   });
 
   it('computes Adler-32 as RFC 1950 has it', () => {

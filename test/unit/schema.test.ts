@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { policyJsonSchema } from '../../build/docs/schema.ts';
 import { faultInWords } from '../../cli/words.ts';
-import { fault, policy } from '../../services/policy/schema.ts';
+import { fault } from '../../services/policy/fault.ts';
+import { policy } from '../../services/policy/schema.ts';
 
 const abort = { httpStatus: 503 };
 

@@ -41,7 +41,7 @@ export function asResource({ policy, createdAt, appliedAt, revision }: StoredPol
       state: stateAt(end),
       endsAt: isoOrNull(end),
       rules: policy.spec.rules.map((rule, i) => {
-        const ruleEnds = ruleEnd(rule.fault, appliedAt);
+        const ruleEnds = ruleEnd(rule, appliedAt);
         return { name: `${name}/${i}`, endsAt: isoOrNull(ruleEnds), state: stateAt(ruleEnds) };
       }),
     },

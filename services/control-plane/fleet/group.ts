@@ -95,7 +95,7 @@ export class Compiler {
 function liveRules(stored: StoredPolicy, now: number): number {
   let live = 0;
   for (const rule of stored.policy.spec.rules) {
-    const end = ruleEnd(rule.fault, stored.appliedAt);
+    const end = ruleEnd(rule, stored.appliedAt);
     if (end === 0 || end > now) live++;
   }
   return live;
@@ -105,7 +105,7 @@ function liveRules(stored: StoredPolicy, now: number): number {
 export function nextEnd(stored: StoredPolicy, now: number): number | undefined {
   let next: number | undefined;
   for (const rule of stored.policy.spec.rules) {
-    const end = ruleEnd(rule.fault, stored.appliedAt);
+    const end = ruleEnd(rule, stored.appliedAt);
     if (end > now && (next === undefined || end < next)) next = end;
   }
   return next;

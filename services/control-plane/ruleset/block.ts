@@ -4,10 +4,16 @@ const utf8 = new TextEncoder();
 
 /** A growing little-endian block of bytes. Offsets count from its first byte; space is zeroed. */
 export class Block {
-  #bytes = new Uint8Array(4096);
-  #view = new DataView(this.#bytes.buffer);
+  #bytes: Uint8Array;
+  #view: DataView;
   #length = 0;
   readonly #texts = new Map<string, number>();
+
+  /** @param room bytes to begin with */
+  constructor(room = 4096) {
+    this.#bytes = new Uint8Array(room);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
 
   /** Takes `size` bytes at a multiple of `align` and returns their offset. */
   take(size: number, align = 4): number {
@@ -44,9 +50,9 @@ export class Block {
     return offset;
   }
 
-  /** Places bytes anywhere and returns their offset. */
-  place(bytes: Uint8Array): number {
-    const offset = this.take(bytes.length, 1);
+  /** Places bytes anywhere, or at a multiple of `align`, and returns their offset. */
+  place(bytes: Uint8Array, align = 1): number {
+    const offset = this.take(bytes.length, align);
     this.#bytes.set(bytes, offset);
     return offset;
   }
@@ -69,6 +75,12 @@ export class Block {
       this.u32(offset + 4 + i * 4, item);
     });
     return offset;
+  }
+
+  /** What was written, up to a multiple of four bytes. */
+  bytesSoFar(): Uint8Array {
+    this.take(0);
+    return this.#bytes.slice(0, this.#length);
   }
 
   /** Writes length and checksum into the header and returns the finished bytes. */

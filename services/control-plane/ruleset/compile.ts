@@ -52,9 +52,18 @@ function inOrder(entries: readonly Applied[], now: number): (OrderedRule & { dir
   const sorted = [...entries].sort((a, b) => b.policy.spec.priority - a.policy.spec.priority || byName(a.policy, b.policy));
   return sorted.flatMap(({ policy, appliedAt }) =>
     policy.spec.rules.flatMap((rule, i) => {
-      const end = ruleEnd(rule.fault, appliedAt);
+      const end = ruleEnd(rule, appliedAt);
       if (end !== 0 && end <= now) return [];
-      return [{ rule, end, name: `${policy.metadata.name}/${i}`, direction: policy.spec.direction }];
+      return [
+        {
+          rule,
+          end,
+          appliedAt,
+          name: `${policy.metadata.name}/${i}`,
+          direction: policy.spec.direction,
+          shadow: policy.spec.mode === 'shadow',
+        },
+      ];
     }),
   );
 }

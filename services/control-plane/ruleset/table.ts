@@ -1,9 +1,11 @@
 import * as layout from '../../../filter/assembly/layout.ts';
-import type { Fault, Rule } from '../../policy/schema.ts';
+import { threshold } from '../../policy/percentage.ts';
+import type { Fault, Match, Rule } from '../../policy/schema.ts';
+import { compileAction } from './action.ts';
 import type { Block } from './block.ts';
 import { type Condition, chooseListed, conditionsOf, type FieldKey, listingOf } from './condition.ts';
-import { compileFault } from './fault.ts';
 import { type Field, Fields, fieldsIn, trieEntries } from './fields.ts';
+import { writeRamp } from './ramp.ts';
 import { buildTrie, type TrieNode } from './trie.ts';
 import { ConditionWriter } from './write-conditions.ts';
 
@@ -14,6 +16,10 @@ export interface OrderedRule {
   readonly end: number;
   /** `<policy>/<rule index>`. */
   readonly name: string;
+  /** When its policy was applied, in milliseconds since the epoch. */
+  readonly appliedAt: number;
+  /** Only counted. */
+  readonly shadow: boolean;
 }
 
 /**
@@ -57,32 +63,58 @@ function writeRules(
 ): number[] {
   const start = block.take(rules.length * layout.RULE_BYTES, 8);
   block.u32(table + layout.TABLE_RULES, start);
-  return rules.map(({ rule, end, name }, i) => {
+  return rules.map((one, i) => {
+    const { rule, name } = one;
     const at = start + i * layout.RULE_BYTES;
-    const fault = compileFault(rule, name);
     const sticky = stickyField(rule.fault);
     const own = remaining[i] ?? [];
-    const body = block.text(fault.body);
+    const action = compileAction(rule.fault, name, one.appliedAt);
     const label = block.text(name);
-    block.f64(at + layout.RULE_END, end);
-    block.u32(at + layout.RULE_THRESHOLD, fault.threshold);
-    block.u32(at + layout.RULE_FLAGS, fault.flags);
+    const most = writeDice(block, at, one);
+    block.f64(at + layout.RULE_END, one.end);
+    block.f64(at + layout.RULE_START, rule.match?.window?.start === undefined ? 0 : Date.parse(rule.match.window.start));
+    block.u32(at + layout.RULE_FLAGS, (rule.match?.probes === true ? layout.FLAG_PROBES : 0) | (one.shadow ? layout.FLAG_SHADOW : 0));
     block.u32(at + layout.RULE_CONDITIONS, writer.write(own));
     block.u32(at + layout.RULE_CONDITION_COUNT, own.length);
-    block.u32(at + layout.RULE_DELAY_MS, fault.delayMs);
-    block.u32(at + layout.RULE_HTTP_STATUS, fault.httpStatus);
-    block.u32(at + layout.RULE_GRPC_STATUS, fault.grpcStatus);
-    block.u32(at + layout.RULE_BODY, body.offset);
-    block.u32(at + layout.RULE_BODY_LENGTH, body.length);
-    block.u32(at + layout.RULE_PAIRS, block.place(fault.pairs));
-    block.u32(at + layout.RULE_PAIRS_LENGTH, fault.pairs.length);
+    block.u32(at + layout.RULE_ACTION, block.place(action, 4));
+    block.u32(at + layout.RULE_ACTION_LENGTH, action.length);
     block.u32(at + layout.RULE_NAME, label.offset);
     block.u32(at + layout.RULE_NAME_LENGTH, label.length);
     block.u32(at + layout.RULE_STICKY, sticky === undefined ? 0 : fields.indexOf(sticky) + 1);
     block.u32(at + layout.RULE_SEED, rule.fault.sticky?.seed ?? 0);
-    // Whom a sticky rule hits, the dice don't say.
-    return sticky === undefined || fault.threshold === 0 ? fault.threshold : 0xffffffff;
+    const counts = writeCounts(block, rule.match);
+    block.u32(at + layout.RULE_COUNTS, counts);
+    // Nothing but a rule that counts needs to know which run it is, and without it the same rules make the same bytes.
+    block.f64(at + layout.RULE_RUN, counts === 0 ? 0 : one.appliedAt);
+    // Whom a sticky rule hits, the dice don't say; and who counts must see every match.
+    return (sticky === undefined && counts === 0) || most === 0 ? most : 0xffffffff;
   });
+}
+
+/** Writes what a draw is held against. @returns the largest draw + 1 that fires the rule at any time */
+function writeDice(block: Block, at: number, { rule, appliedAt }: OrderedRule): number {
+  const { percentage } = rule.fault;
+  const ramp = typeof percentage === 'number' ? undefined : percentage.ramp;
+  const most = typeof percentage === 'number' ? threshold(percentage) : threshold(Math.max(percentage.ramp.from, percentage.ramp.to));
+  block.u32(at + layout.RULE_THRESHOLD, most);
+  if (ramp === undefined) return most;
+  const place = block.take(layout.RAMP_BYTES, 8);
+  writeRamp(block, place, { from: threshold(ramp.from), to: threshold(ramp.to), over: ramp.over }, appliedAt);
+  block.u32(at + layout.RULE_RAMP, place);
+  return most;
+}
+
+/** @returns the offset of the record, or 0 when nothing is counted */
+function writeCounts(block: Block, match: Match | undefined): number {
+  const { after, every, limit, sequence } = match ?? {};
+  if (after === undefined && every === undefined && limit === undefined && sequence === undefined) return 0;
+  const at = block.take(layout.COUNTS_BYTES);
+  block.u32(at + layout.COUNTS_AFTER, after ?? 0);
+  block.u32(at + layout.COUNTS_EVERY, every ?? 0);
+  block.u32(at + layout.COUNTS_LIMIT, limit ?? 0xffffffff);
+  block.u32(at + layout.COUNTS_SEQUENCE, block.place(Uint8Array.from(sequence ?? [], (turn) => (turn === 'fault' ? 1 : 0))));
+  block.u32(at + layout.COUNTS_SEQUENCE_LENGTH, sequence?.length ?? 0);
+  return at;
 }
 
 /** What the rule's dice stick to. */
