@@ -1,5 +1,5 @@
 import { proxy_get_current_time_nanoseconds } from '@solo-io/proxy-runtime/assembly/imports';
-import { clock_time_get } from './wasi';
+import { clock_time_get } from './imports';
 
 export const NS_PER_MS: u64 = 1_000_000;
 

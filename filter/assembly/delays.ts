@@ -1,23 +1,29 @@
-import { abortFrom, NOTHING_KEPT, releaseAnswer } from './abort';
 import { reserve } from './arena';
-import { monotonicNs, NS_PER_MS } from './clock';
-import { actOn, continueRequest } from './host';
+import { NS_PER_MS } from './clock';
 import { countDelay, countDelayEnd, countDelayGone, countOverflow, takePlace } from './metrics';
 
 /**
- * The requests that are held: a binary heap by deadline. What becomes of one is in its entry, so that it no longer needs the
- * ruleset by which it was held.
+ * What is held: a binary heap by deadline.
  *
  * ```
- * +----------------+--------------+--------+--------+
- * | deadline (u64) | since (u64)  | stream | answer |   ns on the monotonic clock; answer = a kept one or NOTHING_KEPT
- * +----------------+--------------+--------+--------+
+ * +----------------+--------------+--------+------+
+ * | deadline (u64) | since (u64)  | stream | kind |   ns on the monotonic clock
+ * +----------------+--------------+--------+------+
  * ```
  */
 const ENTRY_BYTES: u32 = 24;
 const SINCE: u32 = 8;
 const STREAM: u32 = 16;
-const ANSWER: u32 = 20;
+const KIND: u32 = 20;
+
+/** What becomes of a held stream at its deadline. Odd kinds are about the response. */
+export const GO_ON: u32 = 0;
+export const ABORT: u32 = 2;
+/** A piece of a body, of which a stream may have one each way besides. */
+export const PIECE: u32 = 4;
+/** A response is broken off. */
+export const CUT: u32 = 6;
+export const OF_RESPONSE: u32 = 1;
 
 const NEVER: u64 = 0xffffffffffffffff;
 
@@ -51,78 +57,71 @@ export function takePlaceToHold(): bool {
   return false;
 }
 
-/** Holds a request for which `takePlaceToHold` took a place. @returns its deadline in ns */
-export function holdRequest(stream: u32, ms: u32, answer: u32): u64 {
-  const now = monotonicNs();
-  const deadline = now + <u64>ms * NS_PER_MS;
+/**
+ * Holds a stream for which `takePlaceToHold` took a place.
+ *
+ * @param kind what becomes of it: `GO_ON` or `ABORT`, with `OF_RESPONSE`
+ * @returns its deadline in ns
+ */
+export function holdStream(stream: u32, now: u64, ns: u64, kind: u32): u64 {
+  put(stream, now, now + ns, kind);
+  countDelay();
+  return now + ns;
+}
+
+/** Holds a piece of a body, or puts off a cut. @returns whether there is room */
+export function holdPiece(stream: u32, now: u64, deadline: u64, kind: u32): bool {
+  if (count >= limit) {
+    countOverflow();
+    return false;
+  }
+  put(stream, now, deadline, kind);
+  return true;
+}
+
+function put(stream: u32, now: u64, deadline: u64, kind: u32): void {
   const entry = heap_ + count * ENTRY_BYTES;
   store<u64>(entry, deadline);
   store<u64>(entry + SINCE, now);
   store<u32>(entry + STREAM, stream);
-  store<u32>(entry + ANSWER, answer);
+  store<u32>(entry + KIND, kind);
   mark(stream, 1);
   rise(count++);
-  countDelay();
-  return deadline;
 }
 
-/** When the next request is due, in ns; all ones when none waits. */
+/** When the next stream is due, in ns; all ones when none waits. */
 export function nextDeadline(): u64 {
   return count == 0 ? NEVER : load<u64>(heap_);
 }
 
-/** Lets every request go whose time has come, never one before it. Leaves another context as the acting one. */
-export function releaseDue(): void {
-  if (count == 0) return;
-  const now = monotonicNs();
-  while (count != 0 && load<u64>(heap_) <= now) {
-    const answer = load<u32>(heap_ + ANSWER);
-    const alive = takeFirst(now);
-    if (answer == NOTHING_KEPT) {
-      if (alive) continueRequest();
-      continue;
-    }
-    if (alive) abortFrom(answer);
-    releaseAnswer(answer);
-  }
+/** The stream that is due next, and what becomes of it. Only when there is one. */
+export function nextStream(): u32 {
+  return load<u32>(heap_ + STREAM);
 }
 
-/**
- * The same when another request comes by, since Envoy's timers follow the kernel's coarse clock (a step is 1 to 10 ms). An
- * abort has to wait for the timer: the host takes any local response as one to the request whose callback is running.
- *
- * @returns whether any went, so that the acting context is another one now
- */
-export function releaseInPassing(): bool {
-  if (count == 0) return false;
-  const now = monotonicNs();
-  const before = count;
-  while (count != 0 && load<u64>(heap_) <= now && load<u32>(heap_ + ANSWER) == NOTHING_KEPT) {
-    if (takeFirst(now)) continueRequest();
-  }
-  return count != before;
+export function nextKind(): u32 {
+  return load<u32>(heap_ + KIND);
 }
 
-/** Takes the first request off the heap and makes it the acting context. @returns whether it is still there */
-function takeFirst(now: u64): bool {
-  const stream = load<u32>(heap_ + STREAM);
+/** Takes the stream that is due next off the heap. */
+export function takeNext(now: u64): void {
+  const delayed = nextKind() < PIECE;
   const since = load<u64>(heap_ + SINCE);
   remove(0);
-  countDelayEnd((now - since) / NS_PER_MS);
-  return actOn(stream);
+  if (delayed) countDelayEnd((now - since) / NS_PER_MS);
 }
 
 /** A stream is over; if it was held, nothing is owed to it any more. */
-export function forgetStream(stream: u32): void {
+export function forgetHeld(stream: u32): void {
   if (count == 0 || load<u32>(marks + (stream & (MARKS - 1)) * 4) == 0) return;
-  for (let i: u32 = 0; i < count; i++) {
+  for (let i: u32 = 0; i < count; ) {
     const entry = heap_ + i * ENTRY_BYTES;
-    if (load<u32>(entry + STREAM) != stream) continue;
-    const answer = load<u32>(entry + ANSWER);
-    if (answer != NOTHING_KEPT) releaseAnswer(answer);
+    if (load<u32>(entry + STREAM) != stream) {
+      i++;
+      continue;
+    }
+    if (load<u32>(entry + KIND) < PIECE) countDelayGone();
     remove(i);
-    countDelayGone();
-    return;
   }
 }
 

@@ -1,4 +1,6 @@
 import {
+  proxy_add_header_map_value,
+  proxy_close_stream,
   proxy_continue_stream,
   proxy_define_metric,
   proxy_dequeue_shared_queue,
@@ -14,11 +16,15 @@ import {
   proxy_log,
   proxy_record_metric,
   proxy_register_shared_queue,
+  proxy_remove_header_map_value,
+  proxy_replace_header_map_value,
   proxy_send_local_response,
   proxy_set_effective_context,
+  proxy_set_property,
   proxy_set_shared_data,
   proxy_set_tick_period_milliseconds,
 } from '@solo-io/proxy-runtime/assembly/imports';
+import { proxy_set_buffer_bytes } from './imports';
 import { putAscii, textLength, textStart } from './text';
 
 /**
@@ -28,11 +34,16 @@ import { putAscii, textLength, textStart } from './text';
  */
 
 const OK: u32 = 0;
-const REQUEST_HEADERS: i32 = 0;
+export const REQUEST_HEADERS: i32 = 0;
+export const RESPONSE_HEADERS: i32 = 2;
+export const RESPONSE_TRAILERS: i32 = 3;
 const CALL_RESPONSE_HEADERS: i32 = 6;
 const CALL_RESPONSE_BODY: i32 = 4;
 const PLUGIN_CONFIGURATION: i32 = 7;
+const REQUEST_BODY: i32 = 0;
+const RESPONSE_BODY: i32 = 1;
 const REQUEST_STREAM: i32 = 0;
+const RESPONSE_STREAM: i32 = 1;
 
 export const COUNTER: i32 = 0;
 export const GAUGE: i32 = 1;
@@ -77,6 +88,54 @@ export function requestHeaders(): bool {
 export function requestHeader(name: string): bool {
   clearOut();
   return took(proxy_get_header_map_value(REQUEST_HEADERS, nameAt, putAscii(name, nameAt), outAddress, outLength));
+}
+
+/** @param name in lower case */
+export function requestHeaderAt(name: usize, length: u32): bool {
+  clearOut();
+  return took(proxy_get_header_map_value(REQUEST_HEADERS, name, length, outAddress, outLength));
+}
+
+export function responseHeader(name: string): bool {
+  clearOut();
+  return took(proxy_get_header_map_value(RESPONSE_HEADERS, nameAt, putAscii(name, nameAt), outAddress, outLength));
+}
+
+export function replaceHeader(map: i32, name: usize, nameLength: u32, value: usize, length: u32): void {
+  proxy_replace_header_map_value(map, name, nameLength, value, length);
+}
+
+export function addHeader(map: i32, name: usize, nameLength: u32, value: usize, length: u32): void {
+  proxy_add_header_map_value(map, name, nameLength, value, length);
+}
+
+export function removeHeader(map: i32, name: usize, nameLength: u32): void {
+  proxy_remove_header_map_value(map, name, nameLength);
+}
+
+/** The same by a literal, with the text composed last as value. */
+export function replaceWithText(map: i32, name: string): void {
+  proxy_replace_header_map_value(map, nameAt, putAscii(name, nameAt), textStart(), textLength());
+}
+
+export function removeNamed(map: i32, name: string): void {
+  proxy_remove_header_map_value(map, nameAt, putAscii(name, nameAt));
+}
+
+/** Bytes of the piece of a body whose callback is running. */
+export function bodyBytes(response: bool, length: u32): bool {
+  clearOut();
+  return took(proxy_get_buffer_bytes(response ? RESPONSE_BODY : REQUEST_BODY, 0, length, outAddress, outLength));
+}
+
+/** Puts bytes in the place of `length` ones from `from` on of the piece of a body whose callback is running. */
+export function replaceBody(response: bool, from: u32, length: u32, bytes: usize, count: u32): void {
+  proxy_set_buffer_bytes(response ? RESPONSE_BODY : REQUEST_BODY, from, length, bytes, count);
+}
+
+/** Notes the text composed last under a name, where the access log finds it. */
+export function noteText(name: string): void {
+  proxy_set_property(nameAt, putAscii(name, nameAt), textStart(), textLength());
 }
 
 export function callResponseHeader(name: string): bool {
@@ -150,8 +209,13 @@ export function setTick(ms: u32): void {
   proxy_set_tick_period_milliseconds(ms);
 }
 
-export function continueRequest(): void {
-  proxy_continue_stream(REQUEST_STREAM);
+export function continueStream(response: bool): void {
+  proxy_continue_stream(response ? RESPONSE_STREAM : REQUEST_STREAM);
+}
+
+/** Resets the acting stream. */
+export function closeStream(response: bool): void {
+  proxy_close_stream(response ? RESPONSE_STREAM : REQUEST_STREAM);
 }
 
 /** @param grpcStatus 0xffffffff = none */

@@ -1,17 +1,21 @@
-import { reserveAnswers } from './abort';
 import { arenaAllocate, resetArena } from './arena';
+import { bodyPiece } from './body';
 import { resetClock } from './clock';
 import { DIRECTION_UNKNOWN, maxDelayed, readConfiguration, readDirection } from './config';
-import { forgetStream, limitDelayed, releaseInPassing } from './delays';
+import { limitDelayed } from './delays';
 import { actOn, LOG_WARN, logText, pluginConfiguration, registerQueue, resultAt, resultLength } from './host';
 import { readIdentity } from './identity';
+import { reserveKept } from './kept';
 import { pollAnswered, startLoop, stopLoop, tick, woken } from './loop';
 import { defineMetrics, showConfigInvalid } from './metrics';
 import { answered, forgetPoll } from './poll';
 import { seedRandom } from './random';
-import { decideRequest } from './request';
+import { forgetStream, releaseInPassing } from './release';
+import { CONTINUE, decideRequest } from './request';
+import { responseHead, responseTrailers } from './response';
 import { directionOf, dropRoot, isRoot, primaryRoot, putRoot } from './roots';
 import { reserveSlots } from './slots';
+import { reserveStreams, tracked } from './streams';
 import { addAscii, addHex, beginText, textLength, textStart } from './text';
 import { nameVm, ownId, ownQueue, setOwnQueue } from './vms';
 
@@ -44,7 +48,8 @@ export function proxy_on_configure(root: u32, size: u32): u32 {
   defineMetrics();
   nameVm();
   reserveSlots(1);
-  reserveAnswers();
+  reserveKept();
+  reserveStreams();
   const read = pluginConfiguration(size) && readConfiguration(resultAt, resultLength);
   showConfigInvalid(!read);
   if (!read) {
@@ -75,7 +80,32 @@ export function proxy_on_context_create(context: u32, parent: u32): void {
 export function proxy_on_request_headers(stream: u32, count: u32, endOfStream: u32): u32 {
   enter();
   if (releaseInPassing()) actOn(stream);
-  return decideRequest(stream, stream == lastStream ? directionOf(lastRoot) : DIRECTION_UNKNOWN);
+  return decideRequest(stream, stream == lastStream ? directionOf(lastRoot) : DIRECTION_UNKNOWN, endOfStream != 0);
+}
+
+export function proxy_on_request_body(stream: u32, size: u32, endOfStream: u32): u32 {
+  if (tracked(stream) == 0) return CONTINUE;
+  enter();
+  return bodyPiece(stream, size, endOfStream != 0, false);
+}
+
+export function proxy_on_response_headers(stream: u32, count: u32, endOfStream: u32): u32 {
+  if (tracked(stream) == 0) return CONTINUE;
+  enter();
+  return responseHead(stream, endOfStream != 0);
+}
+
+export function proxy_on_response_body(stream: u32, size: u32, endOfStream: u32): u32 {
+  if (tracked(stream) == 0) return CONTINUE;
+  enter();
+  return bodyPiece(stream, size, endOfStream != 0, true);
+}
+
+export function proxy_on_response_trailers(stream: u32, count: u32): u32 {
+  if (tracked(stream) == 0) return CONTINUE;
+  enter();
+  responseTrailers(stream);
+  return CONTINUE;
 }
 
 export function proxy_on_tick(root: u32): void {

@@ -1,11 +1,12 @@
 import { NS_PER_MS, presentNs } from './clock';
-import { nextDeadline, releaseDue } from './delays';
+import { nextDeadline } from './delays';
 import { leads, resign } from './election';
 import { leaderQueue, leaseUntil, loadedVersion, noVersion, refresh } from './exchange';
 import { actOn, dequeue, LOG_WARN, logText, setTick, wakeQueue } from './host';
 import { inboundRules, outboundRules } from './in-force';
 import { showConnected, showLease, showRules } from './metrics';
 import { confirm, forgetPoll, leaseLeft, pollDue, pollWhenDue } from './poll';
+import { releaseDue } from './release';
 import { primaryRoot } from './roots';
 import { addAscii, beginText } from './text';
 import { leave, ownQueue, showLife } from './vms';

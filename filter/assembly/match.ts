@@ -20,6 +20,7 @@ import {
   RULE_CONDITIONS,
   RULE_END,
   RULE_FLAGS,
+  RULE_START,
   TABLE_ALWAYS,
   TABLE_COOKIE_BUCKETS,
   TABLE_DERIVED,
@@ -60,6 +61,7 @@ let headers: usize = 0;
 let headersEnd: usize = 0;
 let headerCount: u32 = 0;
 let best: u32 = NO_RULE;
+let from: u32 = 0;
 let probe: u32 = UNKNOWN;
 
 /**
@@ -67,9 +69,10 @@ let probe: u32 = UNKNOWN;
  * @param table one of its tables, as an address
  * @param pairs the header map's bytes
  * @param pairsLength how many there are; anything malformed in them means that no rule matches
+ * @param index the first rule that is asked
  * @returns the address of the first rule that matches, or 0
  */
-export function firstMatch(ruleset: usize, table: usize, pairs: usize, pairsLength: u32): usize {
+export function firstMatch(ruleset: usize, table: usize, pairs: usize, pairsLength: u32, index: u32): usize {
   const fieldCount = load<u32>(table + TABLE_FIELD_COUNT);
   block = ruleset;
   fields = ruleset + load<u32>(table + TABLE_FIELDS);
@@ -84,6 +87,7 @@ export function firstMatch(ruleset: usize, table: usize, pairs: usize, pairsLeng
   headerCount = load<u32>(pairs);
   if (<u64>headerCount * 8 + 4 > <u64>pairsLength) return 0;
   best = NO_RULE;
+  from = index;
   probe = UNKNOWN;
 
   const repeated = fillFromHeaders();
@@ -98,6 +102,11 @@ export function firstMatch(ruleset: usize, table: usize, pairs: usize, pairsLeng
     if (root != 0) walk(root - 1, valueIn(at - 1), lengthIn(at - 1));
   }
   return best == NO_RULE ? 0 : rules + best * RULE_BYTES;
+}
+
+/** The index of the rule behind one that `firstMatch` found. */
+export function indexBehind(table: usize, rule: usize): u32 {
+  return <u32>(rule - block - load<u32>(table + TABLE_RULES)) / RULE_BYTES + 1;
 }
 
 /** @returns how many headers came again after their first, or -1 when the bytes are malformed */
@@ -200,6 +209,7 @@ function consider(list: usize): void {
   for (let i: u32 = 0; i < count; i++) {
     const index = load<u32>(list + 4 + i * 4);
     if (index >= best) return;
+    if (index < from) continue;
     if (matches(rules + index * RULE_BYTES)) {
       best = index;
       return;
@@ -211,6 +221,8 @@ function matches(rule: usize): bool {
   if (!allHold(block, block + load<u32>(rule + RULE_CONDITIONS), load<u32>(rule + RULE_CONDITION_COUNT))) return false;
   const until = load<f64>(rule + RULE_END);
   if (until != 0 && nowMs() >= until) return false;
+  const start = load<f64>(rule + RULE_START);
+  if (start != 0 && nowMs() < start) return false;
   return (load<u32>(rule + RULE_FLAGS) & FLAG_PROBES) != 0 || !isProbe();
 }
 

@@ -6,6 +6,10 @@ import { addToMetric, COUNTER, defineMetric, GAUGE, HISTOGRAM, metricValue, setM
  * gauge is set by one VM only: the elected one, or the one that it is about.
  */
 let aborts: u32 = 0;
+let resets: u32 = 0;
+let requestChanges: u32 = 0;
+let responseChanges: u32 = 0;
+let shadowed: u32 = 0;
 let delays: u32 = 0;
 let delayDuration: u32 = 0;
 let overflow: u32 = 0;
@@ -24,6 +28,10 @@ export function defineMetrics(): void {
   if (defined) return;
   defined = true;
   aborts = defineMetric(COUNTER, 'wasmcustom.hfi_faults_aborts_total');
+  resets = defineMetric(COUNTER, 'wasmcustom.hfi_faults_resets_total');
+  requestChanges = defineMetric(COUNTER, 'wasmcustom.hfi_faults_request_changes_total');
+  responseChanges = defineMetric(COUNTER, 'wasmcustom.hfi_faults_response_changes_total');
+  shadowed = defineMetric(COUNTER, 'wasmcustom.hfi_faults_shadowed_total');
   delays = defineMetric(COUNTER, 'wasmcustom.hfi_faults_delays_total');
   delayDuration = defineMetric(HISTOGRAM, 'wasmcustom.hfi_faults_delay_duration_milliseconds');
   overflow = defineMetric(COUNTER, 'wasmcustom.hfi_faults_delays_overflow_total');
@@ -40,6 +48,23 @@ export function defineMetrics(): void {
 
 export function countAbort(): void {
   addToMetric(aborts, 1);
+}
+
+export function countReset(): void {
+  addToMetric(resets, 1);
+}
+
+export function countRequestChange(): void {
+  addToMetric(requestChanges, 1);
+}
+
+export function countResponseChange(): void {
+  addToMetric(responseChanges, 1);
+}
+
+/** A rule that would have done something, had it been asked to. */
+export function countShadowed(): void {
+  addToMetric(shadowed, 1);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { monotonicNs } from './clock';
-import { random_get } from './wasi';
+import { random_get } from './imports';
 
 let state: u64 = 0;
 const seedAt: usize = memory.data(8, 8);

@@ -1,16 +1,38 @@
-import { abortNow, aborts, keepAnswer, NOTHING_KEPT } from './abort';
+import { abortAs } from './abort';
+import { changeRequestHead } from './change-head';
+import { presentNs } from './clock';
 import { DIRECTION_INBOUND, DIRECTION_OUTBOUND, DIRECTION_UNKNOWN } from './config';
-import { holdRequest, takePlaceToHold } from './delays';
+import { isCounted, takesInjection, takesTurn } from './counts';
+import { ABORT, GO_ON, holdStream, takePlaceToHold } from './delays';
+import { drawDelay } from './draw-delay';
 import { leaseHolds } from './exchange';
-import { property, requestHeaders, resultAt, resultLength } from './host';
+import { noteText, property, requestHeaders, resultAt, resultLength } from './host';
 import { block, inboundRules, inboundTable, inboundThreshold, outboundRules, outboundTable, outboundThreshold } from './in-force';
-import { RULE_DELAY_MS, RULE_THRESHOLD } from './layout';
+import {
+  ACTION_ABORT,
+  ACTION_ABORT_RESPONSE,
+  ACTION_DELAY,
+  ACTION_DELAY_RESPONSE,
+  ACTION_FLAGS,
+  ACTION_REQUEST,
+  ACTION_RESPONSE,
+  FLAG_SHADOW,
+  RULE_ACTION,
+  RULE_FLAGS,
+  RULE_NAME,
+  RULE_NAME_LENGTH,
+  RULE_RAMP,
+  RULE_THRESHOLD,
+} from './layout';
 import { holdUntil } from './loop';
-import { firstMatch } from './match';
-import { countOverflow, givePlaceBack } from './metrics';
+import { firstMatch, indexBehind } from './match';
+import { countDelay, countOverflow, countRequestChange, countShadowed, givePlaceBack } from './metrics';
+import { DETAILS_ABORT } from './protocol';
+import { rampNow } from './ramp';
 import { draw } from './random';
 import { isSticky, stickyDraw } from './sticky';
-import { addAscii, beginText, textLength, textStart } from './text';
+import { track } from './streams';
+import { addAscii, addBytes, beginText, textLength, textStart } from './text';
 
 /** What the host is to do with the stream (proxy-wasm ABI 0.2.1, `proxy_action_t` and Envoy's extension of it). */
 export const CONTINUE: u32 = 0;
@@ -22,7 +44,7 @@ const HOLD: u32 = 4;
  * Decides one request. First the cheap refusals: no rules, dice that can't win; only then the headers; the clock only when a
  * rule would fire. The first rule that matches decides, also when its dice are lost.
  */
-export function decideRequest(stream: u32, rootDirection: u32): u32 {
+export function decideRequest(stream: u32, rootDirection: u32, last: bool): u32 {
   if (inboundRules == 0 && rootDirection == DIRECTION_INBOUND) return CONTINUE;
   if (outboundRules == 0 && rootDirection == DIRECTION_OUTBOUND) return CONTINUE;
   if (inboundRules + outboundRules == 0) return CONTINUE;
@@ -33,9 +55,35 @@ export function decideRequest(stream: u32, rootDirection: u32): u32 {
   const inbound = direction == DIRECTION_INBOUND;
   if ((inbound ? inboundRules : outboundRules) == 0 || drawn >= mostThreshold(direction)) return CONTINUE;
   if (!requestHeaders()) return CONTINUE;
-  const rule = firstMatch(block, inbound ? inboundTable : outboundTable, resultAt, resultLength);
-  if (rule == 0 || (isSticky(rule) ? stickyDraw(rule) : drawn) >= load<u32>(rule + RULE_THRESHOLD) || !leaseHolds()) return CONTINUE;
-  return inject(stream, rule);
+  const rule = decidingRule(inbound ? inboundTable : outboundTable, resultAt, resultLength);
+  if (rule == 0 || (isSticky(rule) ? stickyDraw(rule) : drawn) >= thresholdNow(rule) || !leaseHolds()) return CONTINUE;
+  if (isCounted(rule) && !takesInjection(rule)) return CONTINUE;
+  if ((load<u32>(rule + RULE_FLAGS) & FLAG_SHADOW) != 0) {
+    countShadowed();
+    note(rule, 'hfi_shadow');
+    return CONTINUE;
+  }
+  return inject(stream, rule, last);
+}
+
+/** The first rule that matches and whose turn it is. */
+function decidingRule(table: usize, headers: usize, length: u32): usize {
+  let rule = firstMatch(block, table, headers, length, 0);
+  while (rule != 0 && isCounted(rule) && !takesTurn(rule)) rule = firstMatch(block, table, headers, length, indexBehind(table, rule));
+  return rule;
+}
+
+/** What the request's draw must be below. */
+function thresholdNow(rule: usize): u32 {
+  const ramp = load<u32>(rule + RULE_RAMP);
+  return ramp == 0 ? load<u32>(rule + RULE_THRESHOLD) : rampNow(block + ramp);
+}
+
+/** Notes the rule's name where the access log finds it. */
+function note(rule: usize, name: string): void {
+  beginText();
+  addBytes(block + load<u32>(rule + RULE_NAME), load<u32>(rule + RULE_NAME_LENGTH));
+  noteText(name);
 }
 
 function mostThreshold(direction: u32): u32 {
@@ -58,24 +106,39 @@ function readDirection(): u32 {
   return value == 1 ? DIRECTION_INBOUND : value == 2 ? DIRECTION_OUTBOUND : DIRECTION_UNKNOWN;
 }
 
-function inject(stream: u32, rule: usize): u32 {
-  const delayMs = load<u32>(rule + RULE_DELAY_MS);
-  if (delayMs == 0) {
-    if (!aborts(rule)) return CONTINUE;
-    abortNow(rule);
-    return STOP;
-  }
-  if (!takePlaceToHold()) return CONTINUE;
-  let answer = NOTHING_KEPT;
-  if (aborts(rule)) {
-    answer = keepAnswer(rule);
-    // Holding it and then letting it through would be another fault than the one asked for.
-    if (answer == NOTHING_KEPT) {
-      givePlaceBack();
+/** @param last whether the request has no body */
+function inject(stream: u32, rule: usize, last: bool): u32 {
+  const action = block + load<u32>(rule + RULE_ACTION);
+  const flags = load<u32>(action + ACTION_FLAGS);
+  const aborts = load<u32>(action + ACTION_ABORT) != 0 && (flags & ACTION_ABORT_RESPONSE) == 0;
+  const delay = load<u32>(action + ACTION_DELAY);
+  const delays = delay != 0 && (flags & ACTION_DELAY_RESPONSE) == 0;
+  const ns = delays ? drawDelay(action, action + delay) : 0;
+  const change = load<u32>(action + ACTION_REQUEST);
+  const later = flags != 0 || load<u32>(action + ACTION_RESPONSE) != 0 || change != 0 || (aborts && ns != 0);
+
+  if (ns != 0 && !takePlaceToHold()) return CONTINUE;
+  let record: usize = 0;
+  if (later) {
+    record = track(stream, rule);
+    // To do half of it would be another fault than the one asked for.
+    if (record == 0) {
+      if (ns != 0) givePlaceBack();
       countOverflow();
       return CONTINUE;
     }
   }
-  holdUntil(holdRequest(stream, delayMs, answer), stream);
-  return HOLD;
+  if (later || delays) note(rule, 'hfi_fault');
+  if (change != 0) {
+    changeRequestHead(record, action, action + change, last);
+    countRequestChange();
+  }
+  if (ns != 0) {
+    holdUntil(holdStream(stream, presentNs(), ns, aborts ? ABORT : GO_ON), stream);
+    return HOLD;
+  }
+  if (delays) countDelay();
+  if (!aborts) return CONTINUE;
+  abortAs(action, false, DETAILS_ABORT);
+  return STOP;
 }

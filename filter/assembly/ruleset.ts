@@ -1,8 +1,12 @@
 import { base, inside, setBounds } from './bounds';
+import { actionHolds } from './check-actions';
 import { automataHold, conditionsHold } from './check-conditions';
 import { adler32 } from './checksum';
 import {
   CHECKSUM_FROM,
+  COUNTS_BYTES,
+  COUNTS_SEQUENCE,
+  COUNTS_SEQUENCE_LENGTH,
   FIELD_BYTES,
   FIELD_NAME,
   FIELD_NAME_LENGTH,
@@ -27,17 +31,16 @@ import {
   NODE_LABEL,
   NODE_LABEL_LENGTH,
   NODE_PREFIX,
-  RULE_BODY,
-  RULE_BODY_LENGTH,
+  RAMP_BYTES,
+  RULE_ACTION,
+  RULE_ACTION_LENGTH,
   RULE_BYTES,
   RULE_CONDITION_COUNT,
   RULE_CONDITIONS,
-  RULE_GRPC_STATUS,
-  RULE_HTTP_STATUS,
+  RULE_COUNTS,
   RULE_NAME,
   RULE_NAME_LENGTH,
-  RULE_PAIRS,
-  RULE_PAIRS_LENGTH,
+  RULE_RAMP,
   RULE_STICKY,
   TABLE_ALWAYS,
   TABLE_AUTOMATA,
@@ -72,9 +75,6 @@ export function refusalText(reason: u32): string {
   if (reason == REFUSED_STRUCTURE) return 'damaged structure';
   return 'too large';
 }
-
-/** The largest code of gRPC (google/rpc/code.proto). */
-const MOST_GRPC_STATUS: u32 = 16;
 
 /** List entries that may still come: each rule stands in one list, which bounds the check of overlapping lists. */
 let listBudget: u32 = 0;
@@ -178,29 +178,20 @@ function nodesHold(offset: u32, nodeCount: u32, ruleCount: u32): bool {
 function rulesHold(offset: u32, ruleCount: u32, fieldCount: u32): bool {
   for (let i: u32 = 0; i < ruleCount; i++) {
     const rule = base + offset + i * RULE_BYTES;
-    if (!inside(load<u32>(rule + RULE_BODY), load<u32>(rule + RULE_BODY_LENGTH), 1)) return false;
-    if (!pairsHold(load<u32>(rule + RULE_PAIRS), load<u32>(rule + RULE_PAIRS_LENGTH))) return false;
+    const ramp = load<u32>(rule + RULE_RAMP);
+    const counts = load<u32>(rule + RULE_COUNTS);
     if (load<u32>(rule + RULE_STICKY) > fieldCount) return false;
-    // The host takes any number for a status; these are the ones that a response can have.
-    const status = load<u32>(rule + RULE_HTTP_STATUS);
-    if (status != 0 && (status < 200 || status > 599)) return false;
-    if (load<u32>(rule + RULE_GRPC_STATUS) > MOST_GRPC_STATUS) return false;
     if (!inside(load<u32>(rule + RULE_NAME), load<u32>(rule + RULE_NAME_LENGTH), 1)) return false;
+    if (ramp != 0 && !inside(ramp, 1, RAMP_BYTES)) return false;
+    if (counts != 0 && !countsHold(counts)) return false;
+    if (!actionHolds(load<u32>(rule + RULE_ACTION), load<u32>(rule + RULE_ACTION_LENGTH))) return false;
     if (!conditionsHold(load<u32>(rule + RULE_CONDITIONS), load<u32>(rule + RULE_CONDITION_COUNT), fieldCount)) return false;
   }
   return true;
 }
 
-/** Headers as the host reads them: count, a pair of lengths each, then just the bytes that these lengths announce. */
-function pairsHold(offset: u32, length: u32): bool {
-  if (!inside(offset, length, 1)) return false;
-  if (length == 0) return true;
-  if (length < 4) return false;
-  const count = load<u32>(base + offset);
-  let needed: u64 = 4 + <u64>count * 8;
-  if (needed > <u64>length) return false;
-  for (let i: u32 = 0; i < count; i++) {
-    needed += <u64>load<u32>(base + offset + 4 + i * 8) + <u64>load<u32>(base + offset + 8 + i * 8) + 2;
-  }
-  return needed == <u64>length;
+function countsHold(offset: u32): bool {
+  if (!inside(offset, 1, COUNTS_BYTES)) return false;
+  const counts = base + offset;
+  return inside(load<u32>(counts + COUNTS_SEQUENCE), load<u32>(counts + COUNTS_SEQUENCE_LENGTH), 1);
 }

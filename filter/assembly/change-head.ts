@@ -1,0 +1,93 @@
+import { changeFields } from './change-fields';
+import {
+  REQUEST_HEADERS,
+  RESPONSE_HEADERS,
+  removeNamed,
+  replaceWithText,
+  requestHeader,
+  responseHeader,
+  resultAt,
+  resultLength,
+} from './host';
+import {
+  CHANGE_BODY_LENGTH,
+  CHANGE_CORRUPT,
+  CHANGE_CUTS,
+  CHANGE_FLAGS,
+  CHANGE_HEADER_COUNT,
+  CHANGE_HEADERS,
+  CHANGE_REPLACES,
+  CHANGE_SHORTENS,
+  CHANGE_STATUS,
+  CHANGE_TRUNCATE_AT,
+} from './layout';
+import { addState, BODY_STAYS_REQUEST, BODY_STAYS_RESPONSE } from './streams';
+import { addNumber, beginText, equalsAscii, readNumber } from './text';
+
+/** Changing the head of a message, so that it is right for the body that follows. */
+
+/** @param last whether no body follows */
+export function changeRequestHead(record: usize, action: usize, change: usize, last: bool): void {
+  changeFields(REQUEST_HEADERS, action, load<u32>(change + CHANGE_HEADERS), load<u32>(change + CHANGE_HEADER_COUNT));
+  if (last || !touchesBody(change)) return;
+  if (isConnect() || requestHeader('upgrade')) {
+    addState(record, BODY_STAYS_REQUEST);
+    return;
+  }
+  announce(REQUEST_HEADERS, change, 0);
+}
+
+/** @param last whether no body follows */
+export function changeResponseHead(record: usize, action: usize, change: usize, last: bool): void {
+  // What passes a tunnel is no message of HTTP's.
+  const stays = touchesBody(change) && (isConnect() || statusNow() == 101);
+  const before = !last && touchesBody(change) ? statusNow() : 0;
+  const status = load<u32>(change + CHANGE_STATUS);
+  if (status != 0) setStatus(status);
+  changeFields(RESPONSE_HEADERS, action, load<u32>(change + CHANGE_HEADERS), load<u32>(change + CHANGE_HEADER_COUNT));
+  if (stays) addState(record, BODY_STAYS_RESPONSE);
+  else if (before != 0) announce(RESPONSE_HEADERS, change, before);
+}
+
+function touchesBody(change: usize): bool {
+  const flags = load<u32>(change + CHANGE_FLAGS);
+  return (flags & (CHANGE_REPLACES | CHANGE_CUTS | CHANGE_SHORTENS)) != 0 || load<u32>(change + CHANGE_CORRUPT) != 0;
+}
+
+/** Says of the body what it will be. @param before the response's status, 0 in a request */
+function announce(map: i32, change: usize, before: u32): void {
+  const flags = load<u32>(change + CHANGE_FLAGS);
+  if ((flags & CHANGE_REPLACES) != 0) {
+    removeNamed(map, 'content-encoding');
+    const status = load<u32>(change + CHANGE_STATUS);
+    if (before != 0) {
+      removeNamed(map, 'content-range');
+      if (before == 206 && status == 0) setStatus(200);
+    }
+    if (status == 204 || status == 205 || status == 304) removeNamed(map, 'content-length');
+    else setLength(map, load<u32>(change + CHANGE_BODY_LENGTH));
+  } else if ((flags & CHANGE_SHORTENS) != 0 && responseHeader('content-length')) {
+    const most = load<u32>(change + CHANGE_TRUNCATE_AT);
+    if (readNumber(resultAt, resultLength) > <u64>most) setLength(map, most);
+  }
+}
+
+function setLength(map: i32, length: u32): void {
+  beginText();
+  addNumber(length);
+  replaceWithText(map, 'content-length');
+}
+
+function setStatus(status: u32): void {
+  beginText();
+  addNumber(status);
+  replaceWithText(RESPONSE_HEADERS, ':status');
+}
+
+function statusNow(): u32 {
+  return responseHeader(':status') ? <u32>readNumber(resultAt, resultLength) : 0;
+}
+
+function isConnect(): bool {
+  return requestHeader(':method') && equalsAscii(resultAt, resultLength, 'CONNECT');
+}

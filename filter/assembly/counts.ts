@@ -1,0 +1,88 @@
+import { resultAt, resultLength, setSharedData, sharedCas, sharedData } from './host';
+import { block } from './in-force';
+import {
+  COUNTS_AFTER,
+  COUNTS_EVERY,
+  COUNTS_LIMIT,
+  COUNTS_SEQUENCE,
+  COUNTS_SEQUENCE_LENGTH,
+  RULE_COUNTS,
+  RULE_NAME,
+  RULE_NAME_LENGTH,
+  RULE_RUN,
+} from './layout';
+import { addAscii, addBytes, addHex, beginText, textLength, textStart } from './text';
+
+/**
+ * What is counted of a rule's matches, over all VMs of this Envoy: shared data under the rule's name and the moment of its apply,
+ * so that other policies may change meanwhile.
+ */
+const MATCHES: u32 = 0;
+const INJECTIONS: u32 = 4;
+const VALUE_BYTES: u32 = 8;
+/** Workers that count at the same moment try again; more often than that they don't collide. */
+const ATTEMPTS: i32 = 64;
+
+const value: usize = memory.data(8, 8);
+
+export function isCounted(rule: usize): bool {
+  return load<u32>(rule + RULE_COUNTS) != 0;
+}
+
+/** Counts a match of a rule in force. @returns whether it is the turn of this one */
+export function takesTurn(rule: usize): bool {
+  const counts = block + load<u32>(rule + RULE_COUNTS);
+  for (let i = 0; i < ATTEMPTS; i++) {
+    const cas = read(rule);
+    if (load<u32>(value + INJECTIONS) >= load<u32>(counts + COUNTS_LIMIT)) return false;
+    const number = load<u32>(value + MATCHES) + 1;
+    store<u32>(value + MATCHES, number);
+    if (write(cas)) return isTurn(counts, number);
+  }
+  return false;
+}
+
+/** Counts an injection. @returns false when the rule has had all that it may have */
+export function takesInjection(rule: usize): bool {
+  const limit = load<u32>(block + load<u32>(rule + RULE_COUNTS) + COUNTS_LIMIT);
+  if (limit == 0xffffffff) return true;
+  for (let i = 0; i < ATTEMPTS; i++) {
+    const cas = read(rule);
+    const number = load<u32>(value + INJECTIONS);
+    if (number >= limit) return false;
+    store<u32>(value + INJECTIONS, number + 1);
+    if (write(cas)) return true;
+  }
+  return false;
+}
+
+/** @param number the match's, from 1 on */
+function isTurn(counts: usize, number: u32): bool {
+  const after = load<u32>(counts + COUNTS_AFTER);
+  if (number <= after) return false;
+  const every = max<u32>(load<u32>(counts + COUNTS_EVERY), 1);
+  if ((number - after) % every != 0) return false;
+  const length = load<u32>(counts + COUNTS_SEQUENCE_LENGTH);
+  if (length == 0) return true;
+  const place = ((number - after) / every - 1) % length;
+  return load<u8>(block + load<u32>(counts + COUNTS_SEQUENCE) + place) == 1;
+}
+
+/** Reads the rule's numbers into `value`, and leaves its key as the text. @returns the change number */
+function read(rule: usize): u32 {
+  beginText();
+  addAscii('hfi/n/');
+  addHex(load<u64>(rule + RULE_RUN));
+  addBytes(block + load<u32>(rule + RULE_NAME), load<u32>(rule + RULE_NAME_LENGTH));
+  if (sharedData(textStart(), textLength()) && resultLength == VALUE_BYTES) {
+    store<u64>(value, load<u64>(resultAt));
+    return sharedCas;
+  }
+  // Whoever comes second for the first time writes over the first one's: the host has no change number for what isn't there.
+  store<u64>(value, 0);
+  return 0;
+}
+
+function write(cas: u32): bool {
+  return setSharedData(textStart(), textLength(), value, VALUE_BYTES, cas);
+}

@@ -1,0 +1,52 @@
+import {
+  DELAY_JITTER_MS,
+  DELAY_QUANTILE_COUNT,
+  DELAY_QUANTILES,
+  DELAY_RAMP,
+  DELAY_START_MS,
+  QUANTILE_BYTES,
+  QUANTILE_SHARE,
+  QUANTILE_US,
+} from './layout';
+import { rampNow } from './ramp';
+import { draw } from './random';
+
+const NS_PER_US: i64 = 1000;
+const US_PER_MS: i64 = 1000;
+
+/**
+ * Draws how long one request is held.
+ *
+ * @param action the action that the delay's offsets count from
+ * @returns nanoseconds; 0 when the distribution has it
+ */
+export function drawDelay(action: usize, delay: usize): u64 {
+  const count = load<u32>(delay + DELAY_QUANTILE_COUNT);
+  let us: i64 =
+    count == 0 ? <i64>rampNow(delay + DELAY_RAMP) * US_PER_MS : <i64>quantile(action + load<u32>(delay + DELAY_QUANTILES), count);
+  const jitter = <i64>load<u32>(delay + DELAY_JITTER_MS) * US_PER_MS;
+  if (jitter != 0) us += ((<i64>draw() * jitter) >> 31) - jitter;
+  return <u64>((max<i64>(us, 0) + <i64>load<u32>(delay + DELAY_START_MS) * US_PER_MS) * NS_PER_US);
+}
+
+/** A length drawn from a table of quantiles, in a straight line between two of them, in microseconds. */
+function quantile(table: usize, count: u32): u32 {
+  if (count == 1) return load<u32>(table + QUANTILE_US);
+  const drawn = draw();
+  let low: u32 = 0;
+  let high = count - 1;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (load<u32>(table + middle * QUANTILE_BYTES + QUANTILE_SHARE) <= drawn) low = middle;
+    else high = middle;
+  }
+  const left = table + low * QUANTILE_BYTES;
+  const right = table + high * QUANTILE_BYTES;
+  const from = load<u32>(left + QUANTILE_SHARE);
+  const wide = load<u32>(right + QUANTILE_SHARE) - from;
+  const least = load<u32>(left + QUANTILE_US);
+  const more = load<u32>(right + QUANTILE_US) - least;
+  if (wide == 0) return least + more;
+  const along = min<u32>(drawn < from ? 0 : drawn - from, wide);
+  return least + <u32>((<u64>more * <u64>along) / <u64>wide);
+}
