@@ -77,15 +77,15 @@ export function bodyPiece(stream: u32, size: u32, last: bool, response: bool): u
 function replace(action: usize, change: usize, before: u32, size: u32, last: bool, response: bool): u32 {
   // A first piece without bytes that isn't the last: what comes then is the first.
   if (before == 0 && size == 0 && !last) return 0;
-  const length = before == 0 ? load<u32>(change + CHANGE_BODY_LENGTH) : 0;
+  const length: u32 = before == 0 ? load<u32>(change + CHANGE_BODY_LENGTH) : 0;
   replaceBody(response, 0, size, action + load<u32>(change + CHANGE_BODY), length);
   return length;
 }
 
 function shorten(change: usize, before: u32, size: u32, response: bool): u32 {
   const most = load<u32>(change + CHANGE_TRUNCATE_AT);
-  const left = before >= most ? 0 : most - before;
-  if (size <= left) return size;
+  const left: u32 = before >= most ? 0 : most - before;
+  if (left >= size) return size;
   replaceBody(response, left, size - left, 0, 0);
   return left;
 }

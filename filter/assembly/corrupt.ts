@@ -17,7 +17,7 @@ export function corrupt(change: usize, from: u32, length: u32, response: bool): 
   for (let i: u32 = 0; i < count; i++) {
     const hash = mixed(seed, from + i);
     if (hash >= threshold && threshold != 0xffffffff) continue;
-    store<u8>(bytes + i, load<u8>(bytes + i) ^ (1 << (mixed(hash, seed) & 7)));
+    store<u8>(bytes + i, load<u8>(bytes + i) ^ ((<u8>1) << (<u8>(mixed(hash, seed) & 7))));
     changed = true;
   }
   if (changed) replaceBody(response, 0, count, bytes, count);

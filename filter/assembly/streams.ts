@@ -63,11 +63,13 @@ export function track(stream: u32, rule: usize): usize {
 /** @returns the record of a stream, or 0 */
 export function tracked(stream: u32): usize {
   if (count == 0) return 0;
-  for (let at = placeOf(stream); ; at = (at + 1) & (CAPACITY - 1)) {
+  let at = placeOf(stream);
+  while (true) {
     const record = table + at * RECORD_BYTES;
     const own = load<u32>(record);
     if (own == stream) return record;
     if (own == 0) return 0;
+    at = (at + 1) & (CAPACITY - 1);
   }
 }
 
@@ -106,10 +108,12 @@ function placeOf(stream: u32): u32 {
 }
 
 function freePlace(stream: u32): usize {
-  for (let at = placeOf(stream); ; at = (at + 1) & (CAPACITY - 1)) {
+  let at = placeOf(stream);
+  while (true) {
     const record = table + at * RECORD_BYTES;
     const own = load<u32>(record);
     if (own == 0 || own == GONE) return record;
+    at = (at + 1) & (CAPACITY - 1);
   }
 }
 
