@@ -1,13 +1,14 @@
 import { rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
 import { Envoy } from '../filter/envoy.ts';
-import { bytes } from '../support/header-pairs.ts';
-import type { Stream } from '../support/wasm-host.ts';
+import { bytes, unpair } from '../support/header-pairs.ts';
+import { Exchange } from '../support/wasm-exchange.ts';
+import type { Header } from './case.ts';
 import { answerHeaders, authorityOf, type Host, hasBody, type Seen, type Trial, wireHeaders } from './host.ts';
+import { namesRule } from './judge.ts';
 import { seenByClient } from './local-reply.ts';
 
 /** The built filter in Node's host, in one VM and in virtual time. */
 
-const HOLD = 4;
 /** Requests held at the same time; the filter's own limit is 1,000. */
 const BATCH = 500;
 /** No rule holds longer: `start_delay_ms` and the delay are an hour each. */
@@ -51,11 +52,11 @@ class Lab {
 
     const seen: Seen[] = [];
     while (seen.length < trial.repeat) {
-      const streams = Array.from({ length: Math.min(BATCH, trial.repeat - seen.length) }, () => this.#begin(trial));
-      const held = waitForAll(envoy, streams);
-      for (const stream of streams) {
-        seen.push(outcome(stream, held.get(stream) ?? 0, trial));
-        envoy.vm.end(stream);
+      const exchanges = Array.from({ length: Math.min(BATCH, trial.repeat - seen.length) }, () => this.#begin(trial));
+      const held = waitForAll(envoy, exchanges);
+      for (const exchange of exchanges) {
+        seen.push(outcome(exchange, held.get(exchange) ?? 0, trial));
+        envoy.vm.end(exchange.stream);
       }
       // The lease must not end while virtual time passes.
       if (held.size > 0) envoy.unchanged();
@@ -63,42 +64,65 @@ class Lab {
     return seen;
   }
 
-  #begin({ request, direction }: Trial): Stream {
-    return this.#envoy.vm.request(this.#roots[direction], [
-      [':method', request.method],
-      [':path', request.path],
-      [':authority', authorityOf(request)],
-      [':scheme', 'http'],
-      // Envoy adds these before any filter.
-      ['x-forwarded-proto', 'http'],
-      ['x-request-id', '6f6ab3a2-8f7b-4c2b-9d0e-3f1f0c9a7b55'],
-      ...wireHeaders(request),
-    ]);
+  #begin({ request, direction, upstream }: Trial): Exchange {
+    const body = request.body === '' ? undefined : bytes(request.body);
+    const stream = this.#envoy.vm.request(this.#roots[direction], headersOf(request), body === undefined);
+    const { status, body: answer } = upstream;
+    return new Exchange(stream, body, {
+      headers: [[':status', String(status)], ...answerHeaders(upstream).map(([name, value]): Header => [name.toLowerCase(), value])],
+      body: hasBody(request.method, status) && answer !== '' ? bytes(answer) : undefined,
+    });
   }
 }
 
-const isWaiting = (stream: Stream): boolean => stream.action === HOLD && stream.continued === 0 && stream.replies.length === 0;
+/** The headers as the filter gets them. */
+function headersOf(request: Trial['request']): Header[] {
+  return [
+    [':method', request.method],
+    [':path', request.path],
+    [':authority', authorityOf(request)],
+    [':scheme', 'http'],
+    // Envoy adds these before any filter.
+    ['x-forwarded-proto', 'http'],
+    ['x-request-id', '6f6ab3a2-8f7b-4c2b-9d0e-3f1f0c9a7b55'],
+    ...wireHeaders(request),
+  ];
+}
 
-/** Moves the clock from timer to timer until no request is held any more. @returns how long each was, to the ms */
-function waitForAll(envoy: Envoy, streams: readonly Stream[]): Map<Stream, number> {
-  const held = new Map<Stream, number>();
-  let waiting = streams.filter(isWaiting);
+/** Moves the clock from timer to timer until no exchange is held any more. @returns how long each was, to the ms */
+function waitForAll(envoy: Envoy, exchanges: readonly Exchange[]): Map<Exchange, number> {
+  const held = new Map<Exchange, number>();
+  let waiting = exchanges.filter(({ over }) => !over);
   const begun = envoy.process.nowNs;
   const passed = (): number => Number(envoy.process.nowNs - begun) / 1e6;
   while (waiting.length > 0 && passed() <= LONGEST_MS) {
     const next = [...envoy.vm.timers.values()].reduce((least, { at }) => (at < least ? at : least), envoy.process.nowNs + 1_000_000_000n);
     envoy.process.advance(Math.max(Number(next - envoy.process.nowNs) / 1e6, 0));
-    for (const stream of waiting) if (!isWaiting(stream)) held.set(stream, passed());
-    waiting = waiting.filter(isWaiting);
+    for (const exchange of waiting) {
+      exchange.advance();
+      if (exchange.over) held.set(exchange, passed());
+    }
+    waiting = waiting.filter(({ over }) => !over);
   }
   return held;
 }
 
-function outcome(stream: Stream, delayMs: number, { request, upstream }: Trial): Seen {
+function outcome(exchange: Exchange, delayMs: number, { request, upstream }: Trial): Seen {
+  const { stream, held, over } = exchange;
   const [reply] = stream.replies;
   if (stream.replies.length > 1) throw new Error('the filter answered one request twice');
-  if (isWaiting(stream)) throw new Error(`the filter held the request for more than ${LONGEST_MS} ms`);
-  if (reply !== undefined) return { fault: stream.action === HOLD ? 'delay+abort' : 'abort', ...seenByClient(reply, request), delayMs };
-  const body = hasBody(request.method, upstream.status) ? upstream.body : '';
-  return { fault: stream.action === HOLD ? 'delay' : 'none', status: upstream.status, body, headers: answerHeaders(upstream), delayMs };
+  if (!over) throw new Error(`the filter held the request for more than ${LONGEST_MS} ms`);
+  if (stream.reset) return { fault: 'reset', status: 0, body: '', headers: [], delayMs };
+  if (reply !== undefined) return { fault: held ? 'delay+abort' : 'abort', ...seenByClient(reply, request), delayMs };
+  const headers = stream.responseHeaders.filter(([name]) => name !== ':status');
+  const status = Number(stream.responseHeaders.find(([name]) => name === ':status')?.[1]);
+  const body = Buffer.from(exchange.responseBody).toString();
+  const answered = { status, body: hasBody(request.method, status) ? body : '', headers, delayMs };
+  const sent = hasBody(request.method, upstream.status) ? upstream.body : '';
+  const changed = status !== upstream.status || answered.body !== sent || namesRule(headers);
+  const changedRequest =
+    JSON.stringify(unpair(stream.headers)) !== JSON.stringify(headersOf(request).map(([name, value]) => [name, value]));
+  const arrived = Buffer.from(exchange.requestBody).toString();
+  const fault = changed ? 'response' : held ? 'delay' : changedRequest || arrived !== request.body ? 'request' : 'none';
+  return { fault, ...answered };
 }

@@ -16,6 +16,11 @@ export interface Got {
 
 const CONFIDENCE = 0.999;
 
+/** Whether an answer names the rule that made it what it is. */
+export function namesRule(headers: Seen['headers']): boolean {
+  return headers.some(([name]) => name.toLowerCase() === HEADER_FAULT);
+}
+
 /** The rule that an answer names, as `policy/rule` in its header. */
 export function namedRule({ headers }: Seen): { policy: string; rule: number } | undefined {
   const found = headers.find(([name]) => name.toLowerCase() === HEADER_FAULT)?.[1].split('/');

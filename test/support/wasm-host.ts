@@ -24,6 +24,10 @@ export interface Exports {
   proxy_on_configure(root: number, size: number): number;
   proxy_on_context_create(context: number, parent: number): void;
   proxy_on_request_headers(stream: number, count: number, endOfStream: number): number;
+  proxy_on_request_body(stream: number, size: number, endOfStream: number): number;
+  proxy_on_response_headers(stream: number, count: number, endOfStream: number): number;
+  proxy_on_response_body(stream: number, size: number, endOfStream: number): number;
+  proxy_on_response_trailers(stream: number, count: number): number;
   proxy_on_tick(root: number): void;
   proxy_on_queue_ready(root: number, queue: number): void;
   proxy_on_http_call_response(root: number, token: number, headers: number, body: number, trailers: number): void;
@@ -53,9 +57,21 @@ export interface Stream {
   readonly vm: Vm;
   readonly root: number;
   /** What `proxy_on_request_headers` returned: 0 continue, 1 stop, 4 hold. */
-  readonly action: number;
+  action: number;
   readonly replies: LocalReply[];
+  /** How often the request, or the response, was let go on. */
   continued: number;
+  continuedResponse: number;
+  /** The filter reset it. */
+  reset: boolean;
+  /** What the filter noted for the access log. */
+  readonly notes: Map<string, string>;
+  /** Serialized, as the filter gets them. */
+  headers: Uint8Array;
+  responseHeaders: [string, string][];
+  responseTrailers: [string, string][];
+  /** The piece of a body whose callback is running. */
+  piece: Uint8Array;
   ended: boolean;
 }
 
@@ -68,7 +84,7 @@ export function filterModule(): WebAssembly.Module {
 export class Vm {
   readonly exports: Exports;
   readonly timers = new Map<number, { at: bigint; period: bigint }>();
-  readonly streams = new Map<number, Stream & { headers: Uint8Array }>();
+  readonly streams = new Map<number, Stream>();
   readonly roots = new Map<number, Uint8Array>();
   queueRoot = 0;
   /** Set, the VM gets no callbacks: its thread is stuck. */
@@ -117,20 +133,69 @@ export class Vm {
     this.process.vms.splice(this.process.vms.indexOf(this), 1);
   }
 
-  /** Begins a request. `headers` as pairs, or as the raw bytes that the host would hand over. */
-  request(root: number, headers: readonly (readonly [string | Uint8Array, string | Uint8Array])[] | Uint8Array): Stream {
+  /**
+   * Begins a request.
+   *
+   * @param headers as pairs, or as the raw bytes that the host would hand over
+   * @param last whether it has no body
+   */
+  request(root: number, headers: readonly (readonly [string | Uint8Array, string | Uint8Array])[] | Uint8Array, last = true): Stream {
     const id = this.process.nextId();
     const raw = headers instanceof Uint8Array ? headers : pairs(headers);
-    const stream = { id, vm: this, root, action: 0, replies: [] as LocalReply[], continued: 0, ended: false, headers: raw };
+    const stream: Stream = {
+      id,
+      vm: this,
+      root,
+      action: 0,
+      replies: [],
+      continued: 0,
+      continuedResponse: 0,
+      reset: false,
+      notes: new Map(),
+      headers: raw,
+      responseHeaders: [],
+      responseTrailers: [],
+      piece: new Uint8Array(),
+      ended: false,
+    };
     this.streams.set(id, stream);
-    this.enter(() => {
+    stream.action = this.#call(stream, () => {
       this.exports.proxy_on_context_create(id, root);
-      this.#stopNext = false;
-      const action = this.exports.proxy_on_request_headers(id, 0, 1);
-      // As the real host: a local response, whomever it was for, stops the stream whose callback is running.
-      stream.action = this.#stopNext && action === 0 ? 4 : action;
-    }, id);
+      return this.exports.proxy_on_request_headers(id, 0, last ? 1 : 0);
+    });
     return stream;
+  }
+
+  /** Hands over a piece of the request's body. @returns what the host is to do with what `stream.piece` is then */
+  requestBody(stream: Stream, piece: Uint8Array, last: boolean): number {
+    stream.piece = piece;
+    return this.#call(stream, () => this.exports.proxy_on_request_body(stream.id, piece.length, last ? 1 : 0));
+  }
+
+  /** The service answered. @returns what the host is to do with it */
+  response(stream: Stream, headers: readonly (readonly [string, string])[], last: boolean): number {
+    stream.responseHeaders = headers.map(([name, value]) => [name, value]);
+    return this.#call(stream, () => this.exports.proxy_on_response_headers(stream.id, headers.length, last ? 1 : 0));
+  }
+
+  responseBody(stream: Stream, piece: Uint8Array, last: boolean): number {
+    stream.piece = piece;
+    return this.#call(stream, () => this.exports.proxy_on_response_body(stream.id, piece.length, last ? 1 : 0));
+  }
+
+  trailers(stream: Stream, trailers: readonly (readonly [string, string])[]): number {
+    stream.responseTrailers = trailers.map(([name, value]) => [name, value]);
+    return this.#call(stream, () => this.exports.proxy_on_response_trailers(stream.id, trailers.length));
+  }
+
+  #call(stream: Stream, run: () => number): number {
+    this.#stopNext = false;
+    let action = 0;
+    this.enter(() => {
+      action = run();
+    }, stream.id);
+    // As the real host: a local response, whomever it was for, stops the stream whose callback is running.
+    return this.#stopNext && action === 0 ? 4 : action;
   }
 
   /** The stream is over, by its end or because the client went away. */
@@ -196,6 +261,24 @@ export class Vm {
     return OK;
   }
 
+  #headerMap(type: number): readonly [string, string][] {
+    const stream = this.streams.get(this.#acting);
+    if (type === 6) return (this.#answer?.headers ?? []).map(([name, value]) => [name, value]);
+    if (type === 2) return stream?.responseHeaders ?? [];
+    if (type === 3) return stream?.responseTrailers ?? [];
+    return unpair(stream?.headers ?? new Uint8Array());
+  }
+
+  #setHeaderMap(type: number, map: [string, string][]): number {
+    const stream = this.streams.get(this.#acting);
+    if (stream === undefined) return BAD_ARGUMENT;
+    if (type === 0) stream.headers = pairs(map);
+    else if (type === 2) stream.responseHeaders = map;
+    else if (type === 3) stream.responseTrailers = map;
+    else return BAD_ARGUMENT;
+    return OK;
+  }
+
   #imports(): WebAssembly.Imports {
     const { process } = this;
     const env = {
@@ -254,13 +337,46 @@ export class Vm {
       },
       proxy_get_header_map_value: (type: number, key: number, length: number, address: number, size: number) => {
         const name = this.#text(key, length);
-        const list = type === 6 ? (this.#answer?.headers ?? []) : unpair(this.streams.get(this.#acting)?.headers ?? new Uint8Array());
-        const found = list.find(([header]) => header === name);
-        return this.#give(found === undefined ? undefined : bytes(found[1]), address, size);
+        const values = this.#headerMap(type).flatMap(([header, value]) => (header === name ? [value] : []));
+        return this.#give(values.length === 0 ? undefined : bytes(values.join(',')), address, size);
+      },
+      proxy_replace_header_map_value: (type: number, key: number, keyLength: number, value: number, length: number) => {
+        const [name, text] = [this.#text(key, keyLength), this.#text(value, length)];
+        const map = this.#headerMap(type);
+        const at = map.findIndex(([header]) => header === name);
+        const others = map.filter(([header]) => header !== name);
+        return this.#setHeaderMap(type, others.toSpliced(at === -1 ? others.length : at, 0, [name, text]));
+      },
+      proxy_add_header_map_value: (type: number, key: number, keyLength: number, value: number, length: number) =>
+        this.#setHeaderMap(type, [...this.#headerMap(type), [this.#text(key, keyLength), this.#text(value, length)]]),
+      proxy_remove_header_map_value: (type: number, key: number, length: number) => {
+        const name = this.#text(key, length);
+        return this.#setHeaderMap(
+          type,
+          this.#headerMap(type).filter(([header]) => header !== name),
+        );
       },
       proxy_get_buffer_bytes: (type: number, start: number, length: number, address: number, size: number) => {
-        const source = type === 7 ? this.#configuration : type === 4 ? this.#answer?.body : undefined;
+        const piece = type < 2 ? this.streams.get(this.#acting)?.piece : undefined;
+        const source = type === 7 ? this.#configuration : type === 4 ? this.#answer?.body : piece;
         return this.#give(source?.subarray(start, start + length), address, size);
+      },
+      proxy_set_buffer_bytes: (type: number, start: number, length: number, data: number, size: number) => {
+        const stream = this.streams.get(this.#acting);
+        if (type > 1 || stream === undefined) return BAD_ARGUMENT;
+        const { piece } = stream;
+        stream.piece = Buffer.concat([piece.subarray(0, start), this.#read(data, size), piece.subarray(start + length)]);
+        return OK;
+      },
+      proxy_set_property: (path: number, length: number, value: number, size: number) => {
+        this.streams.get(this.#acting)?.notes.set(this.#text(path, length), this.#text(value, size));
+        return OK;
+      },
+      proxy_close_stream: () => {
+        const stream = this.streams.get(this.#acting);
+        if (stream === undefined) return BAD_ARGUMENT;
+        stream.reset = true;
+        return OK;
       },
       proxy_http_call: (cluster: number, clusterLength: number, headers: number, headersLength: number, ...rest: number[]) => {
         if (process.refuseCalls) return BAD_ARGUMENT;
@@ -308,10 +424,11 @@ export class Vm {
         this.#effective = context;
         return OK;
       },
-      proxy_continue_stream: () => {
+      proxy_continue_stream: (type: number) => {
         const stream = this.streams.get(this.#acting);
         if (stream === undefined) return BAD_ARGUMENT;
-        stream.continued++;
+        if (type === 0) stream.continued++;
+        else stream.continuedResponse++;
         return OK;
       },
       proxy_send_local_response: (...args: number[]) => {
