@@ -1,7 +1,7 @@
 import { NS_PER_MS, presentNs } from './clock';
 import { corrupt } from './corrupt';
 import { CUT, holdPiece, OF_RESPONSE, PIECE } from './delays';
-import { closeStream, continueStream, replaceBody } from './host';
+import { bodyBytes, closeStream, continueStream, replaceBody, resultAt, resultLength } from './host';
 import {
   ACTION_REQUEST,
   ACTION_RESPONSE,
@@ -78,7 +78,7 @@ function replace(action: usize, change: usize, before: u32, size: u32, last: boo
   // A first piece without bytes that isn't the last: what comes then is the first.
   if (before == 0 && size == 0 && !last) return 0;
   const length: u32 = before == 0 ? load<u32>(change + CHANGE_BODY_LENGTH) : 0;
-  replaceBody(response, 0, size, action + load<u32>(change + CHANGE_BODY), length);
+  replaceBody(response, size, action + load<u32>(change + CHANGE_BODY), length);
   return length;
 }
 
@@ -86,7 +86,9 @@ function shorten(change: usize, before: u32, size: u32, response: bool): u32 {
   const most = load<u32>(change + CHANGE_TRUNCATE_AT);
   const left: u32 = before >= most ? 0 : most - before;
   if (left >= size) return size;
-  replaceBody(response, left, size - left, 0, 0);
+  // The host takes no piece out of the middle: all of it is put anew.
+  if (left == 0 || !bodyBytes(response, left)) replaceBody(response, size, 0, 0);
+  else replaceBody(response, size, resultAt, min<u32>(left, resultLength));
   return left;
 }
 

@@ -20,7 +20,7 @@ export function corrupt(change: usize, from: u32, length: u32, response: bool): 
     store<u8>(bytes + i, load<u8>(bytes + i) ^ ((<u8>1) << (<u8>(mixed(hash, seed) & 7))));
     changed = true;
   }
-  if (changed) replaceBody(response, 0, count, bytes, count);
+  if (changed) replaceBody(response, count, bytes, count);
 }
 
 /** MurmurHash3's last mixing (Appleby), of a place and a seed. */

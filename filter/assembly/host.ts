@@ -128,9 +128,12 @@ export function bodyBytes(response: bool, length: u32): bool {
   return took(proxy_get_buffer_bytes(response ? RESPONSE_BODY : REQUEST_BODY, 0, length, outAddress, outLength));
 }
 
-/** Puts bytes in the place of `length` ones from `from` on of the piece of a body whose callback is running. */
-export function replaceBody(response: bool, from: u32, length: u32, bytes: usize, count: u32): void {
-  proxy_set_buffer_bytes(response ? RESPONSE_BODY : REQUEST_BODY, from, length, bytes, count);
+/**
+ * Puts bytes in the place of the piece of a body whose callback is running. Envoy knows nothing finer: all of it, or something in front
+ * or behind (envoy `source/extensions/common/wasm/context.cc`, `Buffer::copyFrom`).
+ */
+export function replaceBody(response: bool, length: u32, bytes: usize, count: u32): void {
+  proxy_set_buffer_bytes(response ? RESPONSE_BODY : REQUEST_BODY, 0, length, bytes, count);
 }
 
 /** Notes the text composed last under a name, where the access log finds it. */

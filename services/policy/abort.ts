@@ -35,7 +35,7 @@ export const abort = exactlyOne(
       body: bodyText
         .optional()
         .describe(
-          'The response body, at most 64 KiB; only together with `httpStatus`. `{{method}}`, `{{path}}` (with the query) and `{{header NAME}}` stand for what the request has, or for nothing.',
+          'The response body, at most 64 KiB; only together with `httpStatus`. `{{method}}`, `{{path}}` (with the query) and `{{header NAME}}` stand for what the request has (the first of several headers), or for nothing.',
         ),
       bodyBase64: bodyBase64.optional().describe('The same as bytes, in base64, without anything that the request fills in.'),
       headers: writtenHeaders().optional().describe('Headers to add to the response. `content-type` is `text/plain` unless set here.'),

@@ -4,13 +4,13 @@ import { FILTER_PATH } from '../../build/filter.ts';
 import { findBinary } from '../../cli/sandbox/binaries.ts';
 import { bootstrap } from '../../cli/sandbox/bootstrap.ts';
 import { freePorts } from '../../cli/sandbox/ports.ts';
-import { HEADER_FAULT } from '../../filter/assembly/protocol.ts';
 import { compileRuleset, rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
 import { RulesetServer } from '../bench/ruleset-server.ts';
 import { Processes, until } from '../support/processes.ts';
 import type { Header, Kind } from './case.ts';
 import { type Answer, Client } from './client.ts';
 import { authorityOf, type Host, hasBody, type Seen, type Trial, wireHeaders } from './host.ts';
+import { namesRule } from './judge.ts';
 import { selfSigned, withMutualTls } from './mutual-tls.ts';
 import { type Arrived, UpstreamServer } from './upstream.ts';
 
@@ -28,6 +28,10 @@ const WIDTH = 20;
 /** Headers of one hop only, and those that Envoy takes for itself or writes anew. */
 const HOP =
   /^(connection|keep-alive|proxy-connection|transfer-encoding|te|upgrade|expect|content-length|date|server|x-request-id|x-forwarded-.*|x-envoy-.*)$/i;
+
+/** The filter's counters of what it did. */
+const COUNTERS = ['delays', 'aborts', 'request_changes', 'response_changes'] as const;
+type Counter = (typeof COUNTERS)[number];
 
 /** Starts Envoy, its service and what serves its rulesets. */
 export async function inEnvoy(): Promise<Host> {
@@ -94,8 +98,9 @@ class InEnvoy implements Host {
   readonly #server: RulesetServer;
   readonly #client: Client;
   #inForce = '';
-  /** What Envoy's counter of delays stood at before this case. */
-  #delays = 0;
+  /** What Envoy's counters of faults stood at before this case. */
+  #counters: Readonly<Record<Counter, number>> = { delays: 0, aborts: 0, request_changes: 0, response_changes: 0 };
+  #appliedAt = 0;
 
   constructor(ports: Ports, upstream: UpstreamServer, server: RulesetServer, client: Client, end: () => Promise<void>) {
     this.#ports = ports;
@@ -113,13 +118,15 @@ class InEnvoy implements Host {
   }
 
   async run(trial: Trial): Promise<Seen[]> {
-    await this.#putInForce(trial.ruleset(Date.now()));
+    // Each case is an apply of its own, with counts of its own.
+    this.#appliedAt = Math.max(Date.now(), this.#appliedAt + 1);
+    await this.#putInForce(trial.ruleset(this.#appliedAt));
     this.#upstream.answer = trial.upstream;
     const sent = await this.#send(trial).catch((error: Error) => error);
     // Taken in any case, so that what a failed case leaves doesn't count for the next.
-    const [arrived, delayed] = [this.#upstream.take(), await this.#newDelays()];
+    const [arrived, counted] = [this.#upstream.take(), await this.#newFaults()];
     if (sent instanceof Error) throw sent;
-    return classified(trial, sent, arrived, delayed);
+    return classified(trial, sent, arrived, counted);
   }
 
   async #putInForce(ruleset: Uint8Array): Promise<void> {
@@ -140,32 +147,33 @@ class InEnvoy implements Host {
     return answers;
   }
 
-  /** How many requests were held since it was asked last: an answer alone can't tell a short delay from a slow machine. */
-  async #newDelays(): Promise<number> {
-    const page = await (await fetch(`http://127.0.0.1:${this.#ports.admin}/stats?filter=hfi_faults_delays_total`)).text();
-    const before = this.#delays;
-    this.#delays = Number(/: (\d+)/.exec(page)?.[1] ?? before);
-    return this.#delays - before;
+  /** How many faults of each kind were done since it was asked last: an answer alone can't tell a short delay from a slow machine. */
+  async #newFaults(): Promise<Record<Counter, number>> {
+    const page = await (await fetch(`http://127.0.0.1:${this.#ports.admin}/stats?filter=hfi_faults_`)).text();
+    const before = this.#counters;
+    const countNow = (counter: Counter): number =>
+      Number(new RegExp(`hfi_faults_${counter}_total: (\\d+)`).exec(page)?.[1] ?? before[counter]);
+    const now = Object.fromEntries(COUNTERS.map((counter) => [counter, countNow(counter)])) as Record<Counter, number>;
+    this.#counters = now;
+    return Object.fromEntries(COUNTERS.map((counter) => [counter, now[counter] - before[counter]])) as Record<Counter, number>;
   }
 }
 
-/** What became of each request; the `delayed` ones that took longest were those held. */
-function classified(trial: Trial, answers: readonly Answer[], arrived: readonly Arrived[], delayed: number): Seen[] {
-  const answered = answers.filter(({ status }) => status !== 0);
-  const unnamed = answered.filter(({ headers }) => !namesRule(headers));
-  // A rule either answers instead of the service, or changes what the service said.
-  const changesAnswers = unnamed.length < answered.length && arrived.length === answered.length;
-  if (!changesAnswers && arrived.length !== unnamed.length) {
-    const statuses = [...new Set(unnamed.map(({ status }) => status))].join(', ');
-    throw new Error(`the service got ${arrived.length} requests, but ${unnamed.length} answers (${statuses}) name no rule`);
-  }
-  const changesRequests = arrived.some((one) => !isUntouched(one, trial));
-  const slowest = new Set([...answers].sort((a, b) => b.ms - a.ms).slice(0, delayed));
+/** What became of each request; the delayed ones are those that took longest. */
+function classified(trial: Trial, answers: readonly Answer[], arrived: readonly Arrived[], counted: Record<Counter, number>): Seen[] {
+  const changesRequests = counted.request_changes > 0;
+  if (!changesRequests && arrived.some((one) => !isUntouched(one, trial))) throw new Error('the service got another request than was sent');
+  const slowest = new Set([...answers].sort((a, b) => b.ms - a.ms).slice(0, counted.delays));
   const kindOf = (answer: Answer): Kind => {
     const wasHeld = slowest.has(answer);
     if (answer.status === 0) return 'reset';
-    if (namesRule(answer.headers) && !changesAnswers) return wasHeld ? 'delay+abort' : 'abort';
-    if (!isServices(answer, trial)) return 'response';
+    if (namesRule(answer.headers)) {
+      if (counted.aborts === 0) return 'response';
+      return wasHeld ? 'delay+abort' : 'abort';
+    }
+    if (!isServices(answer, trial)) {
+      throw new Error(`an answer (${answer.status}) is not the service's, and names no rule`);
+    }
     if (wasHeld) return 'delay';
     return changesRequests ? 'request' : 'none';
   };
@@ -178,7 +186,7 @@ function classified(trial: Trial, answers: readonly Answer[], arrived: readonly 
 /** Whether the answer is the service's, unchanged. */
 function isServices({ status, body, headers }: Answer, { request, upstream }: Trial): boolean {
   const sent = hasBody(request.method, upstream.status) ? upstream.body : '';
-  return !namesRule(headers) && status === upstream.status && body === sent && hasAll(headers, upstream.headers);
+  return status === upstream.status && body === sent && hasAll(headers, upstream.headers);
 }
 
 /** Whether the service got the request as it was sent. */
@@ -190,8 +198,4 @@ function isUntouched({ method, path, headers, body }: Arrived, { request }: Tria
 function hasAll(headers: readonly Header[], wanted: readonly Header[]): boolean {
   const has = (name: string, value: string): boolean => headers.some((one) => one[0].toLowerCase() === name && one[1] === value);
   return wanted.every(([name, value]) => HOP.test(name) || has(name.toLowerCase(), value));
-}
-
-function namesRule(headers: readonly Header[]): boolean {
-  return headers.some(([name]) => name.toLowerCase() === HEADER_FAULT);
 }

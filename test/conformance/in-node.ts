@@ -43,6 +43,8 @@ class Lab {
 
   run(trial: Trial): Seen[] {
     const envoy = this.#envoy;
+    // Each case is an apply of its own, with counts of its own.
+    envoy.process.advance(1);
     const ruleset = trial.ruleset(Math.round(envoy.now));
     const version = rulesetVersion(ruleset);
     if (version !== this.#inForce) this.#inForce = envoy.serveBytes(ruleset);

@@ -1,5 +1,5 @@
 import type { Policy } from '../../services/policy/schema.ts';
-import { type Case, readCase } from './case.ts';
+import { type Case, type Kind, readCase } from './case.ts';
 import type { Line } from './files.ts';
 import type { Host } from './host.ts';
 import { judge, namedRule } from './judge.ts';
@@ -67,12 +67,17 @@ async function attemptCase(one: Case, policies: readonly Policy[], host: Host): 
   const expected = one.expect ?? {};
   const seen = await host.run(trialOf(one, policies, one.repeat));
   const asksRule = expected.policy !== undefined || expected.rule !== undefined;
-  const delaying = asksRule && seen.some(({ fault }) => fault === 'delay') ? await ruleThatDelays(one, policies, host) : undefined;
-  return judge(expected, seen, (request) => (request.fault === 'delay' ? delaying : namedRule(request)), host.lateMs);
+  const silent = asksRule && seen.some(({ fault }) => isSilent(fault)) ? await ruleThatDecides(one, policies, host) : undefined;
+  return judge(expected, seen, (request) => (isSilent(request.fault) ? silent : namedRule(request)), host.lateMs);
 }
 
-/** A delay leaves no trace of its rule in the answer: the same request is sent again, where every rule names itself. */
-async function ruleThatDelays(one: Case, policies: readonly Policy[], host: Host): Promise<ReturnType<typeof namedRule>> {
+/** Whether a fault leaves no trace of its rule in the answer. */
+function isSilent(fault: Kind): boolean {
+  return fault === 'delay' || fault === 'request' || fault === 'reset';
+}
+
+/** The rule of a silent fault: the same request is sent again, where every rule names itself. */
+async function ruleThatDecides(one: Case, policies: readonly Policy[], host: Host): Promise<ReturnType<typeof namedRule>> {
   const [named] = await host.run(trialOf(one, naming(policies), 1));
   return named && namedRule(named);
 }

@@ -337,8 +337,8 @@ export class Vm {
       },
       proxy_get_header_map_value: (type: number, key: number, length: number, address: number, size: number) => {
         const name = this.#text(key, length);
-        const values = this.#headerMap(type).flatMap(([header, value]) => (header === name ? [value] : []));
-        return this.#give(values.length === 0 ? undefined : bytes(values.join(',')), address, size);
+        const found = this.#headerMap(type).find(([header]) => header === name);
+        return this.#give(found === undefined ? undefined : bytes(found[1]), address, size);
       },
       proxy_replace_header_map_value: (type: number, key: number, keyLength: number, value: number, length: number) => {
         const [name, text] = [this.#text(key, keyLength), this.#text(value, length)];
@@ -365,7 +365,11 @@ export class Vm {
         const stream = this.streams.get(this.#acting);
         if (type > 1 || stream === undefined) return BAD_ARGUMENT;
         const { piece } = stream;
-        stream.piece = Buffer.concat([piece.subarray(0, start), this.#read(data, size), piece.subarray(start + length)]);
+        // As the real host: in front of all, in the place of all, or behind all.
+        if (start === 0 && length === 0) stream.piece = Buffer.concat([this.#read(data, size), piece]);
+        else if (start === 0 && length >= piece.length) stream.piece = this.#read(data, size);
+        else if (start >= piece.length) stream.piece = Buffer.concat([piece, this.#read(data, size)]);
+        else return BAD_ARGUMENT;
         return OK;
       },
       proxy_set_property: (path: number, length: number, value: number, size: number) => {
