@@ -30,25 +30,29 @@ export const BODY_STAYS_RESPONSE: u32 = 16;
 /** The response is to go no further. */
 export const CUT_OFF: u32 = 32;
 
-/** A power of two; a proxy that has more requests under way than half of it does no further faults of this kind. */
-const CAPACITY: u32 = 16_384;
+/** Places to begin with and at most, powers of two. A VM that has requests under way in half of the most does no further faults. */
+const FIRST_PLACES: u32 = 512;
+const MOST_PLACES: u32 = 16_384;
 /** A place from which a record was taken, so that those behind it are still found. */
 const GONE: u32 = 0xffffffff;
 
 let table: usize = 0;
+let places: u32 = 0;
+/** 32 less the number of bits of a place. */
+let shift: u32 = 0;
 let count: u32 = 0;
 /** Records and places of taken ones. */
 let filled: u32 = 0;
 
 /** Makes room. Called when configured. */
 export function reserveStreams(): void {
-  if (table == 0) table = reserve(CAPACITY * RECORD_BYTES);
+  if (table == 0) grow(FIRST_PLACES);
 }
 
 /** Notes a request to which the action of a rule in force is done. @returns its record, or 0 when there is no room */
 export function track(stream: u32, rule: usize): usize {
-  if (table == 0 || count >= CAPACITY / 2) return 0;
-  if (filled >= (CAPACITY / 4) * 3) rebuild();
+  if (count >= places / 2 && !(places < MOST_PLACES && grow(places * 2))) return 0;
+  if (filled >= (places / 4) * 3) rebuild();
   const kept = keepAction(rule);
   if (kept == NOTHING_KEPT) return 0;
   const record = freePlace(stream);
@@ -69,7 +73,7 @@ export function tracked(stream: u32): usize {
     const own = load<u32>(record);
     if (own == stream) return record;
     if (own == 0) return 0;
-    at = (at + 1) & (CAPACITY - 1);
+    at = (at + 1) & (places - 1);
   }
 }
 
@@ -104,7 +108,7 @@ export function wayOf(record: usize, response: bool): usize {
 
 /** Streams are numbered one after the other; multiplied, neighbours don't cluster (Knuth, The Art of Computer Programming 3, 6.4). */
 function placeOf(stream: u32): u32 {
-  return (stream * 0x9e3779b1) >> 18;
+  return (stream * 0x9e3779b1) >> shift;
 }
 
 function freePlace(stream: u32): usize {
@@ -113,8 +117,26 @@ function freePlace(stream: u32): usize {
     const record = table + at * RECORD_BYTES;
     const own = load<u32>(record);
     if (own == 0 || own == GONE) return record;
-    at = (at + 1) & (CAPACITY - 1);
+    at = (at + 1) & (places - 1);
   }
+}
+
+/** Takes more places. What was there before lies idle. @returns false without memory */
+function grow(to: u32): bool {
+  const fresh = reserve(<u64>to * RECORD_BYTES);
+  if (fresh == 0) return false;
+  const old = table;
+  const before = places;
+  table = fresh;
+  places = to;
+  shift = clz<u32>(to) + 1;
+  filled = count;
+  for (let i: u32 = 0; i < before; i++) {
+    const record = old + i * RECORD_BYTES;
+    const stream = load<u32>(record);
+    if (stream != 0 && stream != GONE) memory.copy(freePlace(stream), record, RECORD_BYTES);
+  }
+  return true;
 }
 
 /** Clears the places of taken records away: each live one is put where it belongs, which one round of the table does. */
@@ -122,13 +144,13 @@ function rebuild(): void {
   // From behind a place that was always free on, so that no run is met in its middle.
   let first: u32 = 0;
   while (load<u32>(table + first * RECORD_BYTES) != 0) first++;
-  for (let i: u32 = 0; i < CAPACITY; i++) {
+  for (let i: u32 = 0; i < places; i++) {
     const record = table + i * RECORD_BYTES;
     if (load<u32>(record) == GONE) store<u32>(record, 0);
   }
   filled = count;
-  for (let i: u32 = 1; i < CAPACITY; i++) {
-    const record = table + ((first + i) & (CAPACITY - 1)) * RECORD_BYTES;
+  for (let i: u32 = 1; i < places; i++) {
+    const record = table + ((first + i) & (places - 1)) * RECORD_BYTES;
     const stream = load<u32>(record);
     if (stream == 0) continue;
     store<u32>(record, 0);
