@@ -22,7 +22,9 @@ export function policyPage(): string {
 function rules(): string {
   return readFileSync(RULES, 'utf8')
     .trim()
-    .replaceAll(/\{\{(\w+)\}\}/g, (_whole, name: string) => {
+    .replaceAll(/\{\{(\w+)\}\}/g, (whole, name: string) => {
+      // A place in a template of a policy, not one of this page.
+      if (name === 'method' || name === 'path') return whole;
       const value = Object.entries(LIMITS).find(([key]) => key === name)?.[1];
       if (value === undefined) throw new Error(`policy-rules.md names the limit ${name}, which services/policy/schema.ts doesn't have`);
       return String(value);

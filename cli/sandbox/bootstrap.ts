@@ -158,6 +158,8 @@ function accessLog(sidecar: Sidecar, direction: string): object {
           details: '%RESPONSE_CODE_DETAILS%',
           flags: '%RESPONSE_FLAGS%',
           fault: '%RESP(X-HFI-FAULT)%',
+          done: '%FILTER_STATE(wasm.hfi_fault:PLAIN)%',
+          shadow: '%FILTER_STATE(wasm.hfi_shadow:PLAIN)%',
           milliseconds: '%DURATION%',
         },
       },

@@ -52,7 +52,7 @@ describe('problems of fields', () => {
     [
       'a fault that does nothing',
       { rules: [{ fault: {} }] },
-      { path: 'spec.rules[0].fault', message: 'does nothing: needs at least one of: delay, abort' },
+      { path: 'spec.rules[0].fault', message: 'does nothing: needs at least one of: delay, abort, request, response' },
     ],
     [
       'a label name that is none',
