@@ -55,6 +55,21 @@ const SHOWS: Readonly<Record<string, (demo: Demo) => Promise<void>>> = {
     assert.ok(hits.length > 10 && hits.length < 50, `${hits.length} of 60`);
     assert.ok(hits.every(({ ms }) => ms >= 500));
   },
+  'lost-answer-policy.yaml': async ({ frontend, backend }) => {
+    assert.equal((await send(backend)).status, 0);
+    assert.equal((await send(frontend)).status, 502);
+  },
+  'slow-tail-policy.yaml': async ({ backend }) => {
+    const times = (await sendMany(backend, 300, 20)).map(({ ms }) => ms).sort((a, b) => a - b);
+    assert.ok((times[15] ?? 0) < 20, `5th percentile ${times[15]} ms`);
+    assert.ok((times[290] ?? 0) > 100, `97th percentile ${times[290]} ms`);
+  },
+  'broken-answer-policy.yaml': async ({ frontend }) => {
+    const lengthOf = async (user: string): Promise<number> => (await send(frontend, { headers: { cookie: `beta=${user}` } })).body.length;
+    const [ann, bob] = [await lengthOf('ann'), await lengthOf('bob')];
+    assert.ok((ann === 10) !== (bob === 10), `${ann} and ${bob} bytes`);
+    assert.deepEqual([await lengthOf('ann'), await lengthOf('bob')], [ann, bob]);
+  },
   'canary-user-policy.yaml': async ({ frontend }) => {
     const canary = { 'x-user': 'canary' };
     assert.equal((await send(frontend, { headers: canary })).status, 500);
