@@ -10,6 +10,7 @@ import {
 } from './layout';
 import { rampNow } from './ramp';
 import { draw } from './random';
+import { drawStratified } from './strata';
 
 const NS_PER_US: i64 = 1000;
 const US_PER_MS: i64 = 1000;
@@ -32,7 +33,7 @@ export function drawDelay(action: usize, delay: usize): u64 {
 /** A length drawn from a table of quantiles, in a straight line between two of them, in microseconds. */
 function quantile(table: usize, count: u32): u32 {
   if (count == 1) return load<u32>(table + QUANTILE_US);
-  const drawn = draw();
+  const drawn = drawStratified();
   let low: u32 = 0;
   let high = count - 1;
   while (high - low > 1) {

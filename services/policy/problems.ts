@@ -54,6 +54,7 @@ function explain(schema: z.core.$ZodType, issue: Issue, input: unknown): FieldEr
       if (!issue.message.startsWith('Invalid input')) return [{ path, message: issue.message }];
       return [{ path, message: typeMessage(issue.expected, valueAt(input, issue.path)) }];
     case 'invalid_union':
+      if (!issue.message.startsWith('Invalid input')) return [{ path, message: issue.message }];
       return branchOf(issue).flatMap((inner) => explain(schema, { ...inner, path: [...issue.path, ...inner.path] }, input));
     case 'too_small':
       return [{ path, message: sizeMessage('at least', issue.minimum, issue.origin, issue.inclusive ?? true) }];

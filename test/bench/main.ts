@@ -2,6 +2,7 @@ import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { applyRows } from './apply.ts';
 import { cliRows } from './cli.ts';
+import { compileRows } from './compile.ts';
 import { cpuRows } from './cpu.ts';
 import { delayRows } from './delay.ts';
 import { exactRows } from './exact.ts';
@@ -16,6 +17,7 @@ import { writeRows } from './writes.ts';
  */
 const GROUPS: Record<string, (settings: Settings) => Promise<Row[]>> = {
   apply: applyRows,
+  compile: compileRows,
   exact: exactRows,
   cpu: cpuRows,
   delay: delayRows,

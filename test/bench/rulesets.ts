@@ -26,3 +26,17 @@ export function rulesThatMiss(count: number): Rules {
     return { match: kinds[i % kinds.length] ?? {}, fault };
   });
 }
+
+/** Rules whose expressions on the path meet no request of the benchmarks, mixed as people write them. */
+export function regexesThatMiss(count: number): Rules {
+  const fault = { abort: { httpStatus: 503 } };
+  return Array.from({ length: count }, (_, i) => {
+    const kinds = [
+      `/api/orders/${1000 + i}/[0-9]+`,
+      `/api/(invoices|receipts)/${i}(/.*)?`,
+      `/v[0-9]+/users/[a-z]+-${i}`,
+      `/static/.*\\.${i}\\.(js|css)`,
+    ];
+    return { match: { path: { regex: kinds[i % kinds.length] ?? '' } }, fault };
+  });
+}

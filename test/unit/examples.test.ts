@@ -8,14 +8,17 @@ const FOLDER = new URL('../../examples/', import.meta.url);
 /** What the issue of the first release asks for; a new example is added here and in `examples/README.md`. */
 const SUBJECTS = [
   'abort',
+  'broken-answer',
   'canary-user',
   'delay',
   'delayed-timed',
   'grpc',
   'header',
   'late-stage',
+  'lost-answer',
   'percentage',
   'service-targeted',
+  'slow-tail',
   'time-limited',
 ];
 

@@ -42,11 +42,14 @@ function percentiles(given: Readonly<Record<string, string>>): Quantile[] {
 }
 
 function normal(mean: number, stddev: number): Quantile[] {
-  return Array.from({ length: NORMAL_STEPS + 1 }, (_, i) => {
-    const z = NORMAL_REACH * ((2 * i) / NORMAL_STEPS - 1);
-    const share = i === 0 ? 0 : i === NORMAL_STEPS ? 1 : normalShare(z);
-    return { share, ms: Math.min(Math.max(mean + z * stddev, 0), LIMITS.delayMs) };
-  });
+  const steps = Array.from({ length: NORMAL_STEPS + 1 }, (_, i) => NORMAL_REACH * ((2 * i) / NORMAL_STEPS - 1));
+  // Where it would be less than nothing, so that just so many are nothing.
+  const zero = stddev === 0 ? Number.NEGATIVE_INFINITY : -mean / stddev;
+  const points = zero > -NORMAL_REACH && !steps.includes(zero) ? [...steps, zero].sort((a, b) => a - b) : steps;
+  return points.map((z, i) => ({
+    share: i === 0 ? 0 : i === points.length - 1 ? 1 : normalShare(z),
+    ms: Math.min(Math.max(mean + z * stddev, 0), LIMITS.delayMs),
+  }));
 }
 
 /**

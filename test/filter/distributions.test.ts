@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { normalShare } from '../../services/control-plane/ruleset/quantiles.ts';
+import type { PolicyInput } from '../../services/policy/schema.ts';
+import type { Stream } from '../support/wasm-host.ts';
+import { Envoy, HEADERS, made } from './envoy.ts';
+
+type Delay = NonNullable<PolicyInput['spec']['rules'][number]['fault']['delay']>;
+
+const DRAWS = 20_000;
+const BATCH = 1000;
+
+/** How long each of many requests was held, in milliseconds, rising. */
+function held(delay: Delay): number[] {
+  const envoy = new Envoy();
+  envoy.serve([made('p', { rules: [{ fault: { delay } }] })]);
+  const times: number[] = [];
+  for (let drawn = 0; drawn < DRAWS; drawn += BATCH) {
+    const begun = envoy.process.nowNs;
+    let waiting: Stream[] = Array.from({ length: BATCH }, () => envoy.vm.request(envoy.root, HEADERS));
+    while (waiting.length > 0) {
+      const goes = ({ action, continued }: Stream): boolean => action === 0 || continued > 0;
+      const passed = Number(envoy.process.nowNs - begun) / 1e6;
+      for (const stream of waiting.filter(goes)) {
+        times.push(stream.action === 0 ? 0 : passed);
+        envoy.vm.end(stream);
+      }
+      waiting = waiting.filter((stream) => !goes(stream));
+      envoy.process.advance(1);
+    }
+    envoy.unchanged();
+  }
+  return times.sort((a, b) => a - b);
+}
+
+/** The share below which a normal distribution has `z`, by bisection. */
+function normalQuantile(share: number): number {
+  let [low, high] = [-8, 8];
+  for (let i = 0; i < 60; i++) {
+    const middle = (low + high) / 2;
+    if (normalShare(middle) < share) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+describe('filter: distributions of delays', () => {
+  for (const [what, delay, expected] of [
+    ['percentiles', { percentiles: { p50: '200ms', p90: '1s', p99: '5s' } }, { 50: 200, 90: 1000, 99: 5000 }],
+    ['percentiles between the named ones', { percentiles: { p0: '100ms', p50: '200ms', p100: '400ms' } }, { 25: 150, 50: 200, 75: 300 }],
+    ['uniform', { uniform: { min: '100ms', max: '500ms' } }, { 10: 140, 50: 300, 90: 460 }],
+    [
+      'normal',
+      { normal: { mean: '500ms', stddev: '100ms' } },
+      Object.fromEntries([1, 10, 50, 90, 99].map((share) => [share, 500 + 100 * normalQuantile(share / 100)])),
+    ],
+    ['fixed with jitter', { fixed_delay: '300ms', jitter: '100ms' }, { 10: 220, 50: 300, 90: 380 }],
+  ] as [string, Delay, Record<string, number>][]) {
+    it(`${what}: within 3 % at each percentile of ${DRAWS} draws`, function () {
+      this.timeout(60_000);
+      const times = held(delay);
+      assert.equal(times.length, DRAWS);
+      for (const [share, ms] of Object.entries(expected)) {
+        const measured = times[Math.round((Number(share) / 100) * DRAWS) - 1] ?? 0;
+        assert.ok(Math.abs(measured / ms - 1) <= 0.03, `p${share}: ${measured} ms, asked ${ms} ms`);
+      }
+    });
+  }
+
+  it('a normal distribution never holds for less than nothing: what it has of that passes at once', () => {
+    const times = held({ normal: { mean: '10ms', stddev: '100ms' } });
+    const atOnce = times.filter((ms) => ms === 0).length / DRAWS;
+    assert.ok(Math.abs(atOnce - normalShare(-0.1)) < 0.02, `${atOnce}`);
+  });
+});
