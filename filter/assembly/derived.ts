@@ -33,9 +33,7 @@ export function fillDerived(fields: usize, from: u32, fieldCount: u32, headers: 
   for (let field = from; field < fieldCount; field++) {
     const kind = load<u32>(fields + field * FIELD_BYTES + FIELD_KIND);
     if (kind == KIND_GRPC_SERVICE || kind == KIND_GRPC_METHOD) fillGrpc(field, kind, headers, headerCount);
-    else if (kind == KIND_SOURCE) fillSource(field, '');
-    else if (kind == KIND_SOURCE_NAMESPACE) fillSource(field, '/ns/');
-    else if (kind == KIND_SOURCE_ACCOUNT) fillSource(field, '/sa/');
+    else if (kind == KIND_SOURCE || kind == KIND_SOURCE_NAMESPACE || kind == KIND_SOURCE_ACCOUNT) fillSource(field, kind);
     else if (kind == KIND_PORT) fillPort(field);
   }
 }
@@ -46,15 +44,14 @@ function fillGrpc(field: u32, kind: u32, headers: usize, headerCount: u32): void
   const path = valueIn(FIELD_PATH);
   const end = path + lengthIn(FIELD_PATH);
   if (path == end || load<u8>(path) != 0x2f) return;
-  let slash = path + 1;
-  while (slash < end && load<u8>(slash) != 0x2f) slash++;
+  const slash = segmentEnd(path + 1, end);
   if (slash == end) return;
   if (kind == KIND_GRPC_SERVICE) fill(field, path + 1, <u32>(slash - path - 1));
   else fill(field, slash + 1, <u32>(end - slash - 1));
 }
 
-/** @param behind what stands in front of the part of the URI that is wanted; empty for all of it */
-function fillSource(field: u32, behind: string): void {
+/** `spiffe://<trust domain>/ns/<namespace>/sa/<account>` or parts of it, each of which may itself be called `ns` or `sa`. */
+function fillSource(field: u32, kind: u32): void {
   if (!sourceAsked) {
     sourceAsked = true;
     beginText();
@@ -64,18 +61,30 @@ function fillSource(field: u32, behind: string): void {
     sourceLength = known ? resultLength : 0;
   }
   if (sourceLength == 0) return;
-  if (behind.length == 0) {
+  if (kind == KIND_SOURCE) {
     fill(field, sourceAt, sourceLength);
     return;
   }
-  for (let i: u32 = 0; i < sourceLength; i++) {
-    if (!startsWithAscii(sourceAt + i, sourceLength - i, behind)) continue;
-    const part = sourceAt + i + behind.length;
-    let end = part;
-    while (end < sourceAt + sourceLength && load<u8>(end) != 0x2f) end++;
-    fill(field, part, <u32>(end - part));
+  if (!startsWithAscii(sourceAt, sourceLength, 'spiffe://')) return;
+  const end = sourceAt + sourceLength;
+  let at = segmentEnd(sourceAt + 9, end);
+  if (!startsWithAscii(at, <u32>(end - at), '/ns/')) return;
+  const namespace = at + 4;
+  at = segmentEnd(namespace, end);
+  if (kind == KIND_SOURCE_NAMESPACE) {
+    fill(field, namespace, <u32>(at - namespace));
     return;
   }
+  if (!startsWithAscii(at, <u32>(end - at), '/sa/')) return;
+  const account = at + 4;
+  fill(field, account, <u32>(segmentEnd(account, end) - account));
+}
+
+/** @returns where the next `/` is, or the end */
+function segmentEnd(from: usize, end: usize): usize {
+  let at = from;
+  while (at < end && load<u8>(at) != 0x2f) at++;
+  return at;
 }
 
 function fillPort(field: u32): void {
