@@ -41,7 +41,7 @@ const EXPRESSIONS = [
   (i: number) => `(?i)user-${i}-[a-z]{3,8}@example\\.(com|org)`,
   (i: number) => `/items/${i}/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`,
   (i: number) => `.*(error|timeout|${i}).*`,
-  (i: number) => `[\\p{L}\\p{N}_]{1,${16 + (i % 16)}}`,
+  (i: number) => `user-${i}/[\\p{Greek}\\p{N}_]+`,
 ];
 
 const TOO_LARGE = [
