@@ -1,15 +1,17 @@
 import { resultAt, resultLength, setSharedData, sharedCas, sharedData } from './host';
 import { block } from './in-force';
 import {
-  COUNTS_AFTER,
-  COUNTS_EVERY,
-  COUNTS_LIMIT,
-  COUNTS_SEQUENCE,
-  COUNTS_SEQUENCE_LENGTH,
-  RULE_COUNTS,
+  FLAG_COUNTED,
+  RULE_FLAGS,
   RULE_NAME,
   RULE_NAME_LENGTH,
-  RULE_RUN,
+  RULE_TURNS,
+  TURNS_AFTER,
+  TURNS_EVERY,
+  TURNS_LIMIT,
+  TURNS_RUN,
+  TURNS_SEQUENCE,
+  TURNS_SEQUENCE_LENGTH,
 } from './layout';
 import { addAscii, addBytes, addHex, beginText, textLength, textStart } from './text';
 
@@ -26,15 +28,15 @@ const ATTEMPTS: i32 = 64;
 const value: usize = memory.data(8, 8);
 
 export function isCounted(rule: usize): bool {
-  return load<u32>(rule + RULE_COUNTS) != 0;
+  return (load<u32>(rule + RULE_FLAGS) & FLAG_COUNTED) != 0;
 }
 
 /** Counts a match of a rule in force. @returns whether it is the turn of this one */
 export function takesTurn(rule: usize): bool {
-  const counts = block + load<u32>(rule + RULE_COUNTS);
+  const counts = block + load<u32>(rule + RULE_TURNS);
   for (let i = 0; i < ATTEMPTS; i++) {
     const cas = read(rule);
-    if (load<u32>(value + INJECTIONS) >= load<u32>(counts + COUNTS_LIMIT)) return false;
+    if (load<u32>(value + INJECTIONS) >= load<u32>(counts + TURNS_LIMIT)) return false;
     const number = load<u32>(value + MATCHES) + 1;
     store<u32>(value + MATCHES, number);
     if (write(cas)) return isTurn(counts, number);
@@ -44,7 +46,7 @@ export function takesTurn(rule: usize): bool {
 
 /** Counts an injection. @returns false when the rule has had all that it may have */
 export function takesInjection(rule: usize): bool {
-  const limit = load<u32>(block + load<u32>(rule + RULE_COUNTS) + COUNTS_LIMIT);
+  const limit = load<u32>(block + load<u32>(rule + RULE_TURNS) + TURNS_LIMIT);
   if (limit == 0xffffffff) return true;
   for (let i = 0; i < ATTEMPTS; i++) {
     const cas = read(rule);
@@ -58,21 +60,21 @@ export function takesInjection(rule: usize): bool {
 
 /** @param number the match's, from 1 on */
 function isTurn(counts: usize, number: u32): bool {
-  const after = load<u32>(counts + COUNTS_AFTER);
+  const after = load<u32>(counts + TURNS_AFTER);
   if (number <= after) return false;
-  const every = max<u32>(load<u32>(counts + COUNTS_EVERY), 1);
+  const every = max<u32>(load<u32>(counts + TURNS_EVERY), 1);
   if ((number - after) % every != 0) return false;
-  const length = load<u32>(counts + COUNTS_SEQUENCE_LENGTH);
+  const length = load<u32>(counts + TURNS_SEQUENCE_LENGTH);
   if (length == 0) return true;
   const place = ((number - after) / every - 1) % length;
-  return load<u8>(block + load<u32>(counts + COUNTS_SEQUENCE) + place) == 1;
+  return load<u8>(block + load<u32>(counts + TURNS_SEQUENCE) + place) == 1;
 }
 
 /** Reads the rule's numbers into `value`, and leaves its key as the text. @returns the change number */
 function read(rule: usize): u32 {
   beginText();
   addAscii('hfi/n/');
-  addHex(load<u64>(rule + RULE_RUN));
+  addHex(load<u64>(block + load<u32>(rule + RULE_TURNS) + TURNS_RUN));
   addBytes(block + load<u32>(rule + RULE_NAME), load<u32>(rule + RULE_NAME_LENGTH));
   if (sharedData(textStart(), textLength()) && resultLength == VALUE_BYTES) {
     store<u64>(value, load<u64>(resultAt));

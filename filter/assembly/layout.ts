@@ -25,15 +25,15 @@
  *   automata: the list of the offsets of all regular expressions' automata, not rising
  *   nodes:  nodeCount trie nodes, those of one field after those of another, each trie breadth first
  *
- * rule (72 bytes)
- * +-------------+---------------+-----------+-------+------------+----------------+--------+--------------+
- * | end f64 (8) | start f64 (8) | threshold | flags | conditions | conditionCount | action | actionLength |
- * +-------------+---------------+-----------+-------+------------+----------------+--------+--------------+
- * | name | nameLength | sticky | seed | ramp | counts | run f64 |
- * +------+------------+--------+------+------+--------+---------+
+ * rule (56 bytes)
+ * +-------------+-----------+-------+------------+----------------+--------+--------------+------+------------+--------+------+
+ * | end f64 (8) | threshold | flags | conditions | conditionCount | action | actionLength | name | nameLength | sticky | seed |
+ * +-------------+-----------+-------+------------+----------------+--------+--------------+------+------------+--------+------+
+ * | ramp | turns |
+ * +------+-------+
  *
- * ramp (24 bytes, 8-byte aligned): begin f64 | over f64, both in milliseconds | from | to
- * counts (20 bytes): after | every | limit | sequence | sequenceLength
+ * ramp (24 bytes, 8-byte aligned):  begin f64 | over f64, both in milliseconds | from | to
+ * turns (40 bytes, 8-byte aligned): run f64 | start f64 | after | every | limit | sequence | sequenceLength | reserved
  *
  * condition (16 bytes): field index | operation | value | valueLength
  * group (8 bytes):      conditions | conditionCount
@@ -66,7 +66,7 @@
  *   headers, trailers (20 bytes each): operation | name | nameLength | value | valueLength
  * ```
  *
- * A rule stands in exactly one list: that of the trie node where its rarest exact text or prefix ends, or `always`. So a
+ * A rule stands in the lists of the trie nodes where its rarest exact text or prefix ends, of which an expression may have several, or in `always`. So a
  * request walks one path through each field's trie and meets only rules of which that much holds.
  */
 
@@ -111,35 +111,33 @@ export const NAME_BUCKETS: u32 = 64;
 /** The field that every table has first: `:path` up to the first `?` or `#`. It is in no bucket. */
 export const FIELD_PATH: u32 = 0;
 
-export const RULE_BYTES: u32 = 72;
+export const RULE_BYTES: u32 = 56;
 /** f64: milliseconds since the epoch; 0 = no end. */
 export const RULE_END: u32 = 0;
-/** f64: milliseconds since the epoch from which on the rule matches; 0 = always. */
-export const RULE_START: u32 = 8;
 /** The rule fires when the request's draw (u32, never 0xffffffff) is below it: 0 = never, 0xffffffff = always. */
-export const RULE_THRESHOLD: u32 = 16;
-export const RULE_FLAGS: u32 = 20;
-export const RULE_CONDITIONS: u32 = 24;
-export const RULE_CONDITION_COUNT: u32 = 28;
-export const RULE_ACTION: u32 = 32;
-export const RULE_ACTION_LENGTH: u32 = 36;
+export const RULE_THRESHOLD: u32 = 8;
+export const RULE_FLAGS: u32 = 12;
+export const RULE_CONDITIONS: u32 = 16;
+export const RULE_CONDITION_COUNT: u32 = 20;
+export const RULE_ACTION: u32 = 24;
+export const RULE_ACTION_LENGTH: u32 = 28;
 /** `<policy>/<index of the rule in the policy>`, UTF-8. */
-export const RULE_NAME: u32 = 40;
-export const RULE_NAME_LENGTH: u32 = 44;
+export const RULE_NAME: u32 = 32;
+export const RULE_NAME_LENGTH: u32 = 36;
 /** Index + 1 of the field whose value is hashed in place of the dice; 0 = dice. */
-export const RULE_STICKY: u32 = 48;
-export const RULE_SEED: u32 = 52;
+export const RULE_STICKY: u32 = 40;
+export const RULE_SEED: u32 = 44;
 /** A ramp that the threshold follows; 0 = none. Then `threshold` is the largest of it. */
-export const RULE_RAMP: u32 = 56;
-/** What is counted of the rule's matches; 0 = nothing. */
-export const RULE_COUNTS: u32 = 60;
-/** Milliseconds since the epoch of the apply, f64: tells a rule from one of the same name that was applied before it. */
-export const RULE_RUN: u32 = 64;
+export const RULE_RAMP: u32 = 48;
+/** When a match counts; 0 = always. */
+export const RULE_TURNS: u32 = 52;
 
 /** The rule hits health probes too. */
 export const FLAG_PROBES: u32 = 1;
 /** The rule is only counted: nothing is done to the request. */
 export const FLAG_SHADOW: u32 = 2;
+/** The rule's matches are counted, by what its turns say. */
+export const FLAG_COUNTED: u32 = 4;
 
 export const RAMP_BYTES: u32 = 24;
 export const RAMP_BEGIN: u32 = 0;
@@ -147,16 +145,20 @@ export const RAMP_OVER: u32 = 8;
 export const RAMP_FROM: u32 = 16;
 export const RAMP_TO: u32 = 20;
 
-export const COUNTS_BYTES: u32 = 20;
+export const TURNS_BYTES: u32 = 40;
+/** Milliseconds since the epoch of the apply, f64: tells a rule from one of the same name that was applied before it. */
+export const TURNS_RUN: u32 = 0;
+/** f64: milliseconds since the epoch from which on the rule matches; 0 = always. */
+export const TURNS_START: u32 = 8;
 /** So many matches are let be first. */
-export const COUNTS_AFTER: u32 = 0;
+export const TURNS_AFTER: u32 = 16;
 /** Of the others only each so-manieth counts as one; 0 and 1 = each. */
-export const COUNTS_EVERY: u32 = 4;
+export const TURNS_EVERY: u32 = 20;
 /** So many injections at most; 0xffffffff = any. */
-export const COUNTS_LIMIT: u32 = 8;
+export const TURNS_LIMIT: u32 = 24;
 /** One byte a match, 1 = it counts as one, over and over; length 0 = each. */
-export const COUNTS_SEQUENCE: u32 = 12;
-export const COUNTS_SEQUENCE_LENGTH: u32 = 16;
+export const TURNS_SEQUENCE: u32 = 28;
+export const TURNS_SEQUENCE_LENGTH: u32 = 32;
 
 export const ACTION_BYTES: u32 = 20;
 export const ACTION_FLAGS: u32 = 0;

@@ -20,7 +20,7 @@ import {
   RULE_CONDITIONS,
   RULE_END,
   RULE_FLAGS,
-  RULE_START,
+  RULE_TURNS,
   TABLE_ALWAYS,
   TABLE_COOKIE_BUCKETS,
   TABLE_DERIVED,
@@ -30,6 +30,7 @@ import {
   TABLE_NODES,
   TABLE_QUERY_BUCKETS,
   TABLE_RULES,
+  TURNS_START,
 } from './layout';
 import { hasProbeAgent } from './probe';
 import { fillQuery } from './query';
@@ -221,8 +222,8 @@ function matches(rule: usize): bool {
   if (!allHold(block, block + load<u32>(rule + RULE_CONDITIONS), load<u32>(rule + RULE_CONDITION_COUNT))) return false;
   const until = load<f64>(rule + RULE_END);
   if (until != 0 && nowMs() >= until) return false;
-  const start = load<f64>(rule + RULE_START);
-  if (start != 0 && nowMs() < start) return false;
+  const turns = load<u32>(rule + RULE_TURNS);
+  if (turns != 0 && nowMs() < load<f64>(block + turns + TURNS_START)) return false;
   return (load<u32>(rule + RULE_FLAGS) & FLAG_PROBES) != 0 || !isProbe();
 }
 

@@ -1,12 +1,9 @@
-import { base, inside, setBounds } from './bounds';
+import { base, inside, setBounds, size } from './bounds';
 import { actionHolds } from './check-actions';
 import { automataHold, conditionsHold } from './check-conditions';
 import { adler32 } from './checksum';
 import {
   CHECKSUM_FROM,
-  COUNTS_BYTES,
-  COUNTS_SEQUENCE,
-  COUNTS_SEQUENCE_LENGTH,
   FIELD_BYTES,
   FIELD_NAME,
   FIELD_NAME_LENGTH,
@@ -37,11 +34,11 @@ import {
   RULE_BYTES,
   RULE_CONDITION_COUNT,
   RULE_CONDITIONS,
-  RULE_COUNTS,
   RULE_NAME,
   RULE_NAME_LENGTH,
   RULE_RAMP,
   RULE_STICKY,
+  RULE_TURNS,
   TABLE_ALWAYS,
   TABLE_AUTOMATA,
   TABLE_BYTES,
@@ -55,6 +52,9 @@ import {
   TABLE_QUERY_BUCKETS,
   TABLE_RULE_COUNT,
   TABLE_RULES,
+  TURNS_BYTES,
+  TURNS_SEQUENCE,
+  TURNS_SEQUENCE_LENGTH,
 } from './layout';
 
 /** Why a block is refused; 0 is none. */
@@ -76,7 +76,7 @@ export function refusalText(reason: u32): string {
   return 'too large';
 }
 
-/** List entries that may still come: each rule stands in one list, which bounds the check of overlapping lists. */
+/** List entries that may still come: lists that don't overlap have no more, which bounds the check of those that do. */
 let listBudget: u32 = 0;
 
 /**
@@ -109,7 +109,7 @@ function tableHolds(offset: u32): bool {
   if (!inside(load<u32>(table + TABLE_RULES), ruleCount, RULE_BYTES)) return false;
   if (fieldCount == 0 || !inside(load<u32>(table + TABLE_FIELDS), fieldCount, FIELD_BYTES)) return false;
   if (!inside(load<u32>(table + TABLE_NODES), nodeCount, NODE_BYTES)) return false;
-  listBudget = ruleCount;
+  listBudget = size / 4;
   const query = load<u32>(table + TABLE_QUERY_BUCKETS);
   const cookies = load<u32>(table + TABLE_COOKIE_BUCKETS);
   if (load<u32>(table + TABLE_DERIVED) > fieldCount) return false;
@@ -179,19 +179,19 @@ function rulesHold(offset: u32, ruleCount: u32, fieldCount: u32): bool {
   for (let i: u32 = 0; i < ruleCount; i++) {
     const rule = base + offset + i * RULE_BYTES;
     const ramp = load<u32>(rule + RULE_RAMP);
-    const counts = load<u32>(rule + RULE_COUNTS);
+    const turns = load<u32>(rule + RULE_TURNS);
     if (load<u32>(rule + RULE_STICKY) > fieldCount) return false;
     if (!inside(load<u32>(rule + RULE_NAME), load<u32>(rule + RULE_NAME_LENGTH), 1)) return false;
     if (ramp != 0 && !inside(ramp, 1, RAMP_BYTES)) return false;
-    if (counts != 0 && !countsHold(counts)) return false;
+    if (turns != 0 && !turnsHold(turns)) return false;
     if (!actionHolds(load<u32>(rule + RULE_ACTION), load<u32>(rule + RULE_ACTION_LENGTH))) return false;
     if (!conditionsHold(load<u32>(rule + RULE_CONDITIONS), load<u32>(rule + RULE_CONDITION_COUNT), fieldCount)) return false;
   }
   return true;
 }
 
-function countsHold(offset: u32): bool {
-  if (!inside(offset, 1, COUNTS_BYTES)) return false;
-  const counts = base + offset;
-  return inside(load<u32>(counts + COUNTS_SEQUENCE), load<u32>(counts + COUNTS_SEQUENCE_LENGTH), 1);
+function turnsHold(offset: u32): bool {
+  if (!inside(offset, 1, TURNS_BYTES)) return false;
+  const turns = base + offset;
+  return inside(load<u32>(turns + TURNS_SEQUENCE), load<u32>(turns + TURNS_SEQUENCE_LENGTH), 1);
 }

@@ -8,12 +8,18 @@ import type { Fault } from '../../policy/schema.ts';
 import { parseTemplate } from '../../policy/template.ts';
 import { Block } from './block.ts';
 import { writeRequestChange, writeResponseChange } from './change.ts';
-import { headerPairs } from './header-pairs.ts';
+import { firstValueAt, headerPairs } from './header-pairs.ts';
 import { quantilesOf } from './quantiles.ts';
 import { writeRamp } from './ramp.ts';
 
 /** The HTTP status that a gRPC status stands for, by code (google/rpc/code.proto, "HTTP Mapping"). */
 const HTTP_OF_GRPC: readonly number[] = [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401];
+
+export interface Action {
+  readonly bytes: Uint8Array;
+  /** Where the rule's name stands in them. */
+  readonly nameAt: number;
+}
 
 /**
  * What a rule does, in one piece (the layout's action).
@@ -21,7 +27,7 @@ const HTTP_OF_GRPC: readonly number[] = [200, 499, 500, 400, 504, 404, 409, 403,
  * @param name `<policy>/<rule index>`, for the response header
  * @param appliedAt milliseconds since the epoch: where ramps begin
  */
-export function compileAction(fault: Fault, name: string, appliedAt: number): Uint8Array {
+export function compileAction(fault: Fault, name: string, appliedAt: number): Action {
   const { delay, abort, request, response } = fault;
   const block = new Block(256);
   const at = block.take(layout.ACTION_BYTES);
@@ -35,7 +41,8 @@ export function compileAction(fault: Fault, name: string, appliedAt: number): Ui
   if (abort !== undefined) block.u32(at + layout.ACTION_ABORT, writeAbort(block, abort, name));
   if (request !== undefined) block.u32(at + layout.ACTION_REQUEST, writeRequestChange(block, request));
   if (response !== undefined) block.u32(at + layout.ACTION_RESPONSE, writeResponseChange(block, response, name));
-  return block.bytesSoFar();
+  const { offset: nameAt } = block.text(name);
+  return { bytes: block.bytesSoFar(), nameAt };
 }
 
 function writeDelay(block: Block, delay: Delay | undefined, startMs: number, appliedAt: number): number {
@@ -63,11 +70,15 @@ function writeAbort(block: Block, abort: Abort, name: string): number {
   const at = block.take(layout.ABORT_BYTES);
   if (abort.reset === true) return at;
   const grpc = abort.grpcStatus;
-  const pairs = headerPairs([[HEADER_FAULT, name], ...Object.entries(abort.headers ?? {})]);
+  const headers: (readonly [string, string])[] = [[HEADER_FAULT, name], ...Object.entries(abort.headers ?? {})];
+  const pairs = headerPairs(headers);
   const body = bodyBytes(abort) ?? new TextEncoder().encode(abort.grpcMessage ?? '');
   block.u32(at + layout.ABORT_HTTP_STATUS, abort.httpStatus ?? HTTP_OF_GRPC[grpc ?? 2] ?? 500);
   block.u32(at + layout.ABORT_GRPC_STATUS, grpc ?? 0);
-  block.u32(at + layout.ABORT_PAIRS, block.place(pairs));
+  const place = block.place(pairs);
+  // The name stands in the first header, and needn't be written again.
+  block.holds(name, place + firstValueAt(headers));
+  block.u32(at + layout.ABORT_PAIRS, place);
   block.u32(at + layout.ABORT_PAIRS_LENGTH, pairs.length);
   block.u32(at + layout.ABORT_FLAGS, grpc === undefined ? 0 : layout.ABORT_GRPC);
   const template = abort.body === undefined ? [] : parseTemplate(abort.body);

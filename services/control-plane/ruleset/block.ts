@@ -67,6 +67,11 @@ export class Block {
     return { offset, length: bytes.length };
   }
 
+  /** Notes that a text stands in what was written already. */
+  holds(text: string, offset: number): void {
+    this.#texts.set(text, offset);
+  }
+
   /** Places `count | items`, as the layout writes a list. */
   list(items: readonly number[]): number {
     const offset = this.take(4 + items.length * 4);

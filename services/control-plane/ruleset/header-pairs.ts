@@ -17,3 +17,8 @@ export function headerPairs(headers: readonly (readonly [string, string])[]): Ui
   });
   return bytes;
 }
+
+/** Where the first header's value begins in the pairs made of them. */
+export function firstValueAt(headers: readonly (readonly [string, string])[]): number {
+  return 4 + headers.length * 8 + utf8.encode(headers[0]?.[0] ?? '').length + 1;
+}

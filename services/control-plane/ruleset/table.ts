@@ -69,25 +69,22 @@ function writeRules(
     const sticky = stickyField(rule.fault);
     const own = remaining[i] ?? [];
     const action = compileAction(rule.fault, name, one.appliedAt);
-    const label = block.text(name);
+    const place = block.place(action.bytes, 4);
     const most = writeDice(block, at, one);
+    const counted = isCounted(rule.match);
     block.f64(at + layout.RULE_END, one.end);
-    block.f64(at + layout.RULE_START, rule.match?.window?.start === undefined ? 0 : Date.parse(rule.match.window.start));
-    block.u32(at + layout.RULE_FLAGS, (rule.match?.probes === true ? layout.FLAG_PROBES : 0) | (one.shadow ? layout.FLAG_SHADOW : 0));
+    block.u32(at + layout.RULE_FLAGS, flagsOf(one, counted));
     block.u32(at + layout.RULE_CONDITIONS, writer.write(own));
     block.u32(at + layout.RULE_CONDITION_COUNT, own.length);
-    block.u32(at + layout.RULE_ACTION, block.place(action, 4));
-    block.u32(at + layout.RULE_ACTION_LENGTH, action.length);
-    block.u32(at + layout.RULE_NAME, label.offset);
-    block.u32(at + layout.RULE_NAME_LENGTH, label.length);
+    block.u32(at + layout.RULE_ACTION, place);
+    block.u32(at + layout.RULE_ACTION_LENGTH, action.bytes.length);
+    block.u32(at + layout.RULE_NAME, place + action.nameAt);
+    block.u32(at + layout.RULE_NAME_LENGTH, Buffer.byteLength(name));
     block.u32(at + layout.RULE_STICKY, sticky === undefined ? 0 : fields.indexOf(sticky) + 1);
     block.u32(at + layout.RULE_SEED, rule.fault.sticky?.seed ?? 0);
-    const counts = writeCounts(block, rule.match);
-    block.u32(at + layout.RULE_COUNTS, counts);
-    // Nothing but a rule that counts needs to know which run it is, and without it the same rules make the same bytes.
-    block.f64(at + layout.RULE_RUN, counts === 0 ? 0 : one.appliedAt);
+    block.u32(at + layout.RULE_TURNS, writeTurns(block, one, counted));
     // Whom a sticky rule hits, the dice don't say; and who counts must see every match.
-    return (sticky === undefined && counts === 0) || most === 0 ? most : 0xffffffff;
+    return (sticky === undefined && !counted) || most === 0 ? most : 0xffffffff;
   });
 }
 
@@ -104,16 +101,28 @@ function writeDice(block: Block, at: number, { rule, appliedAt }: OrderedRule): 
   return most;
 }
 
-/** @returns the offset of the record, or 0 when nothing is counted */
-function writeCounts(block: Block, match: Match | undefined): number {
-  const { after, every, limit, sequence } = match ?? {};
-  if (after === undefined && every === undefined && limit === undefined && sequence === undefined) return 0;
-  const at = block.take(layout.COUNTS_BYTES);
-  block.u32(at + layout.COUNTS_AFTER, after ?? 0);
-  block.u32(at + layout.COUNTS_EVERY, every ?? 0);
-  block.u32(at + layout.COUNTS_LIMIT, limit ?? 0xffffffff);
-  block.u32(at + layout.COUNTS_SEQUENCE, block.place(Uint8Array.from(sequence ?? [], (turn) => (turn === 'fault' ? 1 : 0))));
-  block.u32(at + layout.COUNTS_SEQUENCE_LENGTH, sequence?.length ?? 0);
+function flagsOf({ rule, shadow }: OrderedRule, counted: boolean): number {
+  const probes = rule.match?.probes === true ? layout.FLAG_PROBES : 0;
+  return probes | (shadow ? layout.FLAG_SHADOW : 0) | (counted ? layout.FLAG_COUNTED : 0);
+}
+
+function isCounted({ after, every, limit, sequence }: Partial<Match> = {}): boolean {
+  return after !== undefined || every !== undefined || limit !== undefined || sequence !== undefined;
+}
+
+/** @returns the offset of the record, or 0 when each match counts */
+function writeTurns(block: Block, { rule, appliedAt }: OrderedRule, counted: boolean): number {
+  const { after, every, limit, sequence = [], window } = rule.match ?? {};
+  if (!counted && window?.start === undefined) return 0;
+  const at = block.take(layout.TURNS_BYTES, 8);
+  // Nothing but a rule that counts needs to know which run it is, and without it the same rules make the same bytes.
+  block.f64(at + layout.TURNS_RUN, counted ? appliedAt : 0);
+  block.f64(at + layout.TURNS_START, window?.start === undefined ? 0 : Date.parse(window.start));
+  block.u32(at + layout.TURNS_AFTER, after ?? 0);
+  block.u32(at + layout.TURNS_EVERY, every ?? 0);
+  block.u32(at + layout.TURNS_LIMIT, limit ?? 0xffffffff);
+  block.u32(at + layout.TURNS_SEQUENCE, block.place(Uint8Array.from(sequence, (turn) => (turn === 'fault' ? 1 : 0))));
+  block.u32(at + layout.TURNS_SEQUENCE_LENGTH, sequence.length);
   return at;
 }
 
