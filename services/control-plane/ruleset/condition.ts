@@ -3,7 +3,7 @@ import type { NestedMatch } from '../../policy/match.ts';
 import { compileRegex, type Dfa } from '../../policy/regex/compile-regex.ts';
 import type { Match } from '../../policy/schema.ts';
 import type { TextMatch } from '../../policy/string-match.ts';
-import { requiredPrefix } from './required-prefix.ts';
+import { requiredPrefixes } from './required-prefix.ts';
 
 /** What of a request is looked at. */
 export interface FieldKey {
@@ -86,11 +86,11 @@ function lowerAscii(text: string): string {
   return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 
-/** An exact text or prefix that every request has for which a condition holds: what a rule can be listed under. */
+/** Exact texts or prefixes of which every request has one for which a condition holds: what a rule can be listed under. */
 export interface Listing {
   readonly field: FieldKey;
   readonly operation: number;
-  readonly value: Uint8Array;
+  readonly values: readonly Uint8Array[];
   /** Whether the condition says no more than this, so that it needn't be asked again. */
   readonly complete: boolean;
 }
@@ -100,14 +100,16 @@ const utf8 = new TextEncoder();
 /** @returns undefined for a condition that requires no text at the beginning */
 export function listingOf({ field, operation, value, automaton }: Condition): Listing | undefined {
   if (operation === layout.OPERATION_EXACT || operation === layout.OPERATION_PREFIX) {
-    return { field, operation, value: utf8.encode(value), complete: true };
+    return { field, operation, values: [utf8.encode(value)], complete: true };
   }
-  const prefix = automaton === undefined ? new Uint8Array() : requiredPrefix(automaton);
-  return prefix.length === 0 ? undefined : { field, operation: layout.OPERATION_PREFIX, value: prefix, complete: false };
+  if (automaton === undefined || operation !== layout.OPERATION_REGEX) return undefined;
+  const values = requiredPrefixes(automaton);
+  if (values.length === 0 || values.some(({ length }) => length === 0)) return undefined;
+  return { field, operation: layout.OPERATION_PREFIX, values, complete: false };
 }
 
-const keyOf = ({ field, operation, value }: Listing): string =>
-  `${operation} ${field.kind} ${field.name} ${Buffer.from(value).toString('latin1')}`;
+const keysOf = ({ field, operation, values }: Listing): string[] =>
+  values.map((value) => `${operation} ${field.kind} ${field.name} ${Buffer.from(value).toString('latin1')}`);
 
 /**
  * Chooses for each rule the condition that it is listed under: the one that fewest rules share, so that a request meets few
@@ -118,13 +120,13 @@ const keyOf = ({ field, operation, value }: Listing): string =>
  */
 export function chooseListed(rules: readonly (readonly (Listing | undefined)[])[]): number[] {
   const shared = new Map<string, number>();
-  const keys = rules.map((listings) => listings.map((one) => (one === undefined ? undefined : keyOf(one))));
-  for (const key of keys.flat()) if (key !== undefined) shared.set(key, (shared.get(key) ?? 0) + 1);
+  const keys = rules.map((listings) => listings.map((one) => (one === undefined ? [] : keysOf(one))));
+  for (const key of keys.flat(2)) shared.set(key, (shared.get(key) ?? 0) + 1);
   return keys.map((own) => {
     let chosen = -1;
     let fewest = Number.POSITIVE_INFINITY;
-    own.forEach((key, i) => {
-      const count = key === undefined ? Number.POSITIVE_INFINITY : (shared.get(key) ?? 0);
+    own.forEach((all, i) => {
+      const count = all.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...all.map((key) => shared.get(key) ?? 0));
       if (count < fewest) {
         fewest = count;
         chosen = i;

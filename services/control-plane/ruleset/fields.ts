@@ -26,13 +26,15 @@ export class Fields {
     return this.#byKey.get(textOf(key))?.index ?? 0;
   }
 
-  /** Lists a rule under the text that its requests begin with or have. */
-  list({ field, operation, value }: Listing, rule: number): void {
-    const { values } = this.all[this.indexOf(field)] ?? { values: new Map() };
-    const key = Buffer.from(value).toString('latin1');
-    const lists = values.get(key) ?? { value, exact: [], prefix: [] };
-    (operation === layout.OPERATION_EXACT ? lists.exact : lists.prefix).push(rule);
-    values.set(key, lists);
+  /** Lists a rule under the texts of which its requests begin with one, or have one. */
+  list(listing: Listing, rule: number): void {
+    const { values } = this.all[this.indexOf(listing.field)] ?? { values: new Map() };
+    for (const value of listing.values) {
+      const key = Buffer.from(value).toString('latin1');
+      const lists = values.get(key) ?? { value, exact: [], prefix: [] };
+      (listing.operation === layout.OPERATION_EXACT ? lists.exact : lists.prefix).push(rule);
+      values.set(key, lists);
+    }
   }
 
   /**
