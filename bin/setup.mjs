@@ -1,4 +1,4 @@
-// `npm start`, `npm test`, `npm run bench` and `npm run conformance` begin here: a fresh clone has no packages yet and perhaps an older Node, so this file
+// `npm start`, `npm test`, `npm run bench` and their like begin here: a fresh clone has no packages yet and perhaps an older Node, so this file
 // is plain JavaScript that needs neither. It installs and builds what is missing or has changed, then goes on with the project's own Node.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -17,6 +17,7 @@ const programs = {
   test: ['test/run.ts'],
   bench: ['test/bench/main.ts'],
   conformance: ['test/conformance/main.ts'],
+  soak: ['test/soak/main.ts'],
   setup: undefined,
 };
 const SOURCES = ['build', 'cli', 'components', 'filter', 'services', 'package-lock.json', 'package.json', 'tsconfig.json'];

@@ -57,6 +57,11 @@ export class Sidecar {
     this.#child = start();
   }
 
+  /** Envoy's process. */
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   kill(): Promise<void> {
     return this.#processes.kill(this.#child);
   }
