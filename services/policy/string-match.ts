@@ -63,10 +63,8 @@ export const stringMatch = exactlyOne(
 
 /** The same where mostly a whole name is meant: a text alone stands for `exact`. */
 export const nameMatch = z.union([
-  z
-    .string()
-    .min(1)
-    .max(LIMITS.matchBytes)
+  text(LIMITS.matchBytes)
+    .min(1, 'is empty, which no request would ever equal')
     .transform((exact): z.output<typeof stringMatch> => ({ exact })),
   stringMatch,
 ]);
