@@ -66,7 +66,7 @@ function announce(map: i32, change: usize, before: u32): void {
     }
     if (status == 204 || status == 205 || status == 304) removeNamed(map, 'content-length');
     else setLength(map, load<u32>(change + CHANGE_BODY_LENGTH));
-  } else if ((flags & CHANGE_SHORTENS) != 0 && responseHeader('content-length')) {
+  } else if ((flags & CHANGE_SHORTENS) != 0 && (before == 0 ? requestHeader('content-length') : responseHeader('content-length'))) {
     const most = load<u32>(change + CHANGE_TRUNCATE_AT);
     if (readNumber(resultAt, resultLength) > <u64>most) setLength(map, most);
   }

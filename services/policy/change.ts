@@ -57,6 +57,31 @@ const body = {
   bodyBase64: bodyBase64.optional().describe('The same as bytes, in base64.'),
 };
 
+const corrupt = z
+  .strictObject({
+    percentage: percentage.default(1).describe('The share of the bytes in which one bit is turned over.'),
+    seed: z.int().min(0).max(0xffffffff).default(0).describe('The same seed corrupts the same bytes.'),
+  })
+  .optional()
+  .describe('Damages the body. Its length stays.');
+
+interface BodyChanges {
+  readonly body?: string | undefined;
+  readonly bodyBase64?: string | undefined;
+  readonly truncate?: object | undefined;
+  readonly corrupt?: object | undefined;
+}
+
+/** Adds an issue for what can be written into the new body itself. @returns the field that gives one */
+function refuseChangesOfNewBody(value: BodyChanges, context: z.RefinementCtx): 'body' | 'bodyBase64' | undefined {
+  refuseTwoBodies(value, context);
+  const replaced = value.body !== undefined ? 'body' : value.bodyBase64 !== undefined ? 'bodyBase64' : undefined;
+  const refuse = (field: string, message: string): void => context.addIssue({ code: 'custom', path: [field], message });
+  if (replaced !== undefined && value.truncate !== undefined) refuse('truncate', `can not go with ${replaced}: give a shorter one`);
+  if (replaced !== undefined && value.corrupt !== undefined) refuse('corrupt', `can not go with ${replaced}: give a damaged one`);
+  return replaced;
+}
+
 const responseFields = {
   status: z.int().min(200).max(599).optional().describe("The HTTP status in place of the service's."),
   headers: headers('ResponseHeaders').optional().describe('Headers of the answer.'),
@@ -71,13 +96,7 @@ const responseFields = {
     })
     .optional()
     .describe('Cuts the body short.'),
-  corrupt: z
-    .strictObject({
-      percentage: percentage.default(1).describe('The share of the bytes in which one bit is turned over.'),
-      seed: z.int().min(0).max(0xffffffff).default(0).describe('The same seed corrupts the same bytes.'),
-    })
-    .optional()
-    .describe('Damages the body. Its length stays.'),
+  corrupt,
   ...way,
   trailers: writtenHeaders()
     .optional()
@@ -88,14 +107,11 @@ export const responseChange = atLeastOne(
   Object.keys(responseFields),
   'ResponseChange',
   z.strictObject(responseFields).superRefine((value, context) => {
-    refuseTwoBodies(value, context);
-    const replaced = value.body !== undefined ? 'body' : value.bodyBase64 !== undefined ? 'bodyBase64' : undefined;
-    const refuse = (field: string, message: string): void => context.addIssue({ code: 'custom', path: [field], message });
-    if (replaced !== undefined && value.truncate !== undefined) refuse('truncate', `can not go with ${replaced}: give a shorter one`);
-    if (replaced !== undefined && value.corrupt !== undefined) refuse('corrupt', `can not go with ${replaced}: give a damaged one`);
+    const replaced = refuseChangesOfNewBody(value, context);
     if (!BODYLESS.has(value.status ?? 0)) return;
     for (const field of [replaced, 'truncate', 'corrupt'] as const) {
-      if (field !== undefined && value[field] !== undefined) refuse(field, `can not go with ${value.status}, which has no body`);
+      if (field === undefined || value[field] === undefined) continue;
+      context.addIssue({ code: 'custom', path: [field], message: `can not go with ${value.status}, which has no body` });
     }
   }),
 );
@@ -105,13 +121,18 @@ const requestFields = {
     .optional()
     .describe('Headers of the request. `:path`, `:method` and `:authority` can be set.'),
   ...body,
+  truncate: z
+    .strictObject({ bytes: z.int().min(0).max(0xffffffff).describe('How many bytes of the body go through.') })
+    .optional()
+    .describe('Cuts the body short, as if it were no longer, with the right `content-length`.'),
+  corrupt,
   ...way,
 };
 
 export const requestChange = atLeastOne(
   Object.keys(requestFields),
   'RequestChange',
-  z.strictObject(requestFields).superRefine((value, context) => refuseTwoBodies(value, context)),
+  z.strictObject(requestFields).superRefine((value, context) => void refuseChangesOfNewBody(value, context)),
 );
 
 export type ResponseChange = z.output<typeof responseChange>;

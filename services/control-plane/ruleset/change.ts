@@ -17,15 +17,17 @@ export function writeRequestChange(block: Block, change: RequestChange): number 
   const at = block.take(layout.CHANGE_BYTES);
   writeFields(block, at + layout.CHANGE_HEADERS, at + layout.CHANGE_HEADER_COUNT, fieldsOf(change.headers));
   const body = bodyBytes(change);
-  block.u32(at + layout.CHANGE_FLAGS, body === undefined ? 0 : layout.CHANGE_REPLACES);
+  const cut = change.truncate === undefined ? 0 : layout.CHANGE_SHORTENS;
+  block.u32(at + layout.CHANGE_FLAGS, cut | (body === undefined ? 0 : layout.CHANGE_REPLACES));
   writeBody(block, at, body);
+  writeDamage(block, at, change);
   writeWay(block, at, change);
   return at;
 }
 
 /** @param name `<policy>/<rule index>`, which the answer then says */
 export function writeResponseChange(block: Block, change: ResponseChange, name: string): number {
-  const { status = 0, truncate, corrupt, trailers = {} } = change;
+  const { status = 0, truncate, trailers = {} } = change;
   const at = block.take(layout.CHANGE_BYTES);
   const mark = { operation: layout.FIELD_SET, name: HEADER_FAULT, value: name };
   writeFields(block, at + layout.CHANGE_HEADERS, at + layout.CHANGE_HEADER_COUNT, [mark, ...fieldsOf(change.headers)]);
@@ -35,10 +37,8 @@ export function writeResponseChange(block: Block, change: ResponseChange, name: 
   const cut = truncate === undefined ? 0 : truncate.end === 'clean' ? layout.CHANGE_SHORTENS : layout.CHANGE_CUTS;
   block.u32(at + layout.CHANGE_FLAGS, cut | (body === undefined ? 0 : layout.CHANGE_REPLACES));
   block.u32(at + layout.CHANGE_STATUS, status);
-  block.u32(at + layout.CHANGE_TRUNCATE_AT, truncate?.bytes ?? 0);
-  block.u32(at + layout.CHANGE_CORRUPT, corrupt === undefined ? 0 : threshold(corrupt.percentage));
-  block.u32(at + layout.CHANGE_CORRUPT_SEED, corrupt?.seed ?? 0);
   writeBody(block, at, body);
+  writeDamage(block, at, change);
   writeWay(block, at, change);
   return at;
 }
@@ -47,6 +47,12 @@ function writeBody(block: Block, at: number, body: Uint8Array | undefined): void
   if (body === undefined) return;
   block.u32(at + layout.CHANGE_BODY, block.place(body));
   block.u32(at + layout.CHANGE_BODY_LENGTH, body.length);
+}
+
+function writeDamage(block: Block, at: number, { truncate, corrupt }: Pick<RequestChange, 'truncate' | 'corrupt'>): void {
+  block.u32(at + layout.CHANGE_TRUNCATE_AT, truncate?.bytes ?? 0);
+  block.u32(at + layout.CHANGE_CORRUPT, corrupt === undefined ? 0 : threshold(corrupt.percentage));
+  block.u32(at + layout.CHANGE_CORRUPT_SEED, corrupt?.seed ?? 0);
 }
 
 function writeWay(block: Block, at: number, { throttle, latency }: Pick<RequestChange, 'throttle' | 'latency'>): void {
