@@ -17,6 +17,7 @@ const programs = {
   test: ['test/run.ts'],
   bench: ['test/bench/main.ts'],
   conformance: ['test/conformance/main.ts'],
+  fuzz: ['test/fuzz/main.ts'],
   soak: ['test/soak/main.ts'],
   setup: undefined,
 };

@@ -5,7 +5,7 @@ import { Process } from '../support/wasm-process.ts';
 
 /** One Envoy with the filter and a control plane whose answers the test gives. */
 
-const module = filterModule();
+const built = filterModule();
 
 /** The control plane's clock at the process's start, in milliseconds since the epoch. */
 export const EPOCH = Date.UTC(2026, 0, 1);
@@ -39,17 +39,19 @@ export const PASSED = 0;
 export class Envoy {
   readonly process: Process;
   readonly start: bigint;
+  readonly #module: WebAssembly.Module;
   /** The root of inbound traffic in each VM. */
   readonly roots = new Map<Vm, number>();
 
-  constructor(vms = 1, configuration: object = {}, process = new Process()) {
+  constructor(vms = 1, configuration: object = {}, process = new Process(), module = built) {
     this.process = process;
+    this.#module = module;
     this.start = process.nowNs;
     for (let i = 0; i < vms; i++) this.addVm(configuration);
   }
 
   addVm(configuration: object = {}): Vm {
-    const vm = new Vm(this.process, module);
+    const vm = new Vm(this.process, this.#module);
     this.roots.set(vm, vm.configure({ ...CONFIGURATION, ...configuration }));
     return vm;
   }

@@ -460,7 +460,8 @@ export class Vm {
         return 0;
       },
     };
-    return { env: this.#counted(env), wasi_snapshot_preview1: this.#counted(wasi) };
+    const log_execution = (place: number): void => process.reached(place);
+    return { env: { ...this.#counted(env), log_execution }, wasi_snapshot_preview1: this.#counted(wasi) };
   }
 
   #counted<Functions extends Record<string, (...args: never[]) => number>>(

@@ -13,6 +13,8 @@ export class Process {
   readonly logs: string[] = [];
   readonly calls: Call[] = [];
   readonly vms: Vm[] = [];
+  /** Told the number of each place that an instrumented filter comes by. */
+  reached: (place: number) => void = () => {};
   /** Makes `proxy_http_call` fail at once, as for an unknown cluster. */
   refuseCalls = false;
   #next = 1;
