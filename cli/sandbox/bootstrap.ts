@@ -91,6 +91,8 @@ function listener(sidecar: Sidecar, direction: 'inbound' | 'outbound', { port }:
               codec_type: 'AUTO',
               // Shutting down must not wait for idle clients.
               drain_timeout: '0.1s',
+              // As Istio's sidecars.
+              upgrade_configs: [{ upgrade_type: 'websocket' }],
               access_log: [accessLog(sidecar, direction)],
               route_config: {
                 name: direction,

@@ -1,6 +1,6 @@
 import { arenaAllocate } from './arena';
 import { isGrpcType } from './grpc';
-import { closeStream, requestHeader, requestHeaderAt, resultAt, resultLength, sendResponse } from './host';
+import { closeStream, note, noted, requestHeader, requestHeaderAt, resultAt, resultLength, sendResponse } from './host';
 import {
   ABORT_BODY,
   ABORT_BODY_LENGTH,
@@ -20,6 +20,7 @@ import {
   SEGMENT_OFFSET,
 } from './layout';
 import { countAbort, countReset } from './metrics';
+import { addState, GRPC_CALL, stateOf } from './streams';
 
 /** Answering a request in the service's place, or cutting it off. */
 
@@ -29,13 +30,26 @@ const NO_GRPC: u32 = 0xffffffff;
 let bodyAt: usize = 0;
 let bodyLength: u32 = 0;
 
+/** What a composed body waits under for the response. */
+const BODY_NOTE = 'hfi_body';
+
+/** Notes of a request whose response will be aborted what the host doesn't tell any more by then. */
+export function rememberRequest(record: usize, action: usize): void {
+  const abort = action + load<u32>(action + ACTION_ABORT);
+  if (isGrpcCall()) addState(record, GRPC_CALL);
+  if (load<u32>(abort + ABORT_SEGMENT_COUNT) == 0) return;
+  composeBody(action, abort);
+  note(BODY_NOTE, bodyAt, bodyLength);
+}
+
 /**
  * Aborts the request whose callback is running, or from the timer the acting one.
  *
- * @param response whether the service's answer is what is cut off by a reset
+ * @param record of the stream; 0 when it is aborted at its head
+ * @param response whether it is the service's answer that is taken away
  * @param details for the access log
  */
-export function abortAs(action: usize, response: bool, details: string): void {
+export function abortAs(action: usize, record: usize, response: bool, details: string): void {
   const abort = action + load<u32>(action + ACTION_ABORT);
   const status = load<u32>(abort + ABORT_HTTP_STATUS);
   if (status == 0) {
@@ -43,8 +57,15 @@ export function abortAs(action: usize, response: bool, details: string): void {
     countReset();
     return;
   }
-  const grpc = (load<u32>(abort + ABORT_FLAGS) & ABORT_GRPC) != 0 && isGrpcCall();
-  composeBody(action, abort);
+  const isGrpc = response ? (stateOf(record) & GRPC_CALL) != 0 : isGrpcCall();
+  const grpc = (load<u32>(abort + ABORT_FLAGS) & ABORT_GRPC) != 0 && isGrpc;
+  if (response && load<u32>(abort + ABORT_SEGMENT_COUNT) != 0) {
+    noted(BODY_NOTE);
+    bodyAt = resultAt;
+    bodyLength = resultLength;
+  } else {
+    composeBody(action, abort);
+  }
   sendResponse(
     grpc ? 200 : status,
     details,

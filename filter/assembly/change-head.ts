@@ -21,7 +21,7 @@ import {
   CHANGE_STATUS,
   CHANGE_TRUNCATE_AT,
 } from './layout';
-import { addState, BODY_STAYS_REQUEST, BODY_STAYS_RESPONSE } from './streams';
+import { addState, BODY_STAYS_REQUEST, BODY_STAYS_RESPONSE, stateOf } from './streams';
 import { addNumber, beginText, equalsAscii, readNumber } from './text';
 
 /** Changing the head of a message, so that it is right for the body that follows. */
@@ -30,7 +30,7 @@ import { addNumber, beginText, equalsAscii, readNumber } from './text';
 export function changeRequestHead(record: usize, action: usize, change: usize, last: bool): void {
   changeFields(REQUEST_HEADERS, action, load<u32>(change + CHANGE_HEADERS), load<u32>(change + CHANGE_HEADER_COUNT));
   if (last || !touchesBody(change)) return;
-  if (isConnect() || requestHeader('upgrade')) {
+  if (isTunnel() || requestHeader('upgrade')) {
     addState(record, BODY_STAYS_REQUEST);
     return;
   }
@@ -39,9 +39,8 @@ export function changeRequestHead(record: usize, action: usize, change: usize, l
 
 /** @param last whether no body follows */
 export function changeResponseHead(record: usize, action: usize, change: usize, last: bool): void {
-  // What passes a tunnel is no message of HTTP's.
-  const stays = touchesBody(change) && (isConnect() || statusNow() == 101);
   const before = !last && touchesBody(change) ? statusNow() : 0;
+  const stays = before == 101 || (stateOf(record) & BODY_STAYS_RESPONSE) != 0;
   const status = load<u32>(change + CHANGE_STATUS);
   if (status != 0) setStatus(status);
   changeFields(RESPONSE_HEADERS, action, load<u32>(change + CHANGE_HEADERS), load<u32>(change + CHANGE_HEADER_COUNT));
@@ -88,6 +87,7 @@ function statusNow(): u32 {
   return responseHeader(':status') ? <u32>readNumber(resultAt, resultLength) : 0;
 }
 
-function isConnect(): bool {
+/** Whether the request is for a tunnel, whose bytes are no message of HTTP's. */
+export function isTunnel(): bool {
   return requestHeader(':method') && equalsAscii(resultAt, resultLength, 'CONNECT');
 }

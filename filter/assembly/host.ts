@@ -85,9 +85,9 @@ export function requestHeaders(): bool {
   return took(proxy_get_header_map_pairs(REQUEST_HEADERS, outAddress, outLength));
 }
 
+/** A header of the request: the host has them only until the request goes on. @param name ASCII, in lower case */
 export function requestHeader(name: string): bool {
-  clearOut();
-  return took(proxy_get_header_map_value(REQUEST_HEADERS, nameAt, putAscii(name, nameAt), outAddress, outLength));
+  return requestHeaderAt(nameAt, putAscii(name, nameAt));
 }
 
 /** @param name in lower case */
@@ -136,9 +136,14 @@ export function replaceBody(response: bool, length: u32, bytes: usize, count: u3
   proxy_set_buffer_bytes(response ? RESPONSE_BODY : REQUEST_BODY, 0, length, bytes, count);
 }
 
-/** Notes the text composed last under a name, where the access log finds it. */
-export function noteText(name: string): void {
-  proxy_set_property(nameAt, putAscii(name, nameAt), textStart(), textLength());
+/** Notes bytes of the acting stream under a name, where `noted` and the access log find them. */
+export function note(name: string, value: usize, length: u32): void {
+  proxy_set_property(nameAt, putAscii(name, nameAt), value, length);
+}
+
+/** What was noted of the acting stream. */
+export function noted(name: string): bool {
+  return property(nameAt, putAscii(name, nameAt));
 }
 
 export function callResponseHeader(name: string): bool {

@@ -50,7 +50,7 @@ function release(stream: u32, kind: u32, now: u64): void {
   }
   const record = tracked(stream);
   if (record == 0) return;
-  if (kind < PIECE) abortAs(actionOf(record), response, DETAILS_DELAYED_ABORT);
+  if (kind < PIECE) abortAs(actionOf(record), record, response, DETAILS_DELAYED_ABORT);
   else if (kind < PIECE + ABORT) pieceIsDue(stream, record, response, now);
   else closeStream(response);
 }

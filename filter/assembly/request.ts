@@ -1,12 +1,12 @@
-import { abortAs } from './abort';
-import { changeRequestHead } from './change-head';
+import { abortAs, rememberRequest } from './abort';
+import { changeRequestHead, isTunnel } from './change-head';
 import { presentNs } from './clock';
 import { DIRECTION_INBOUND, DIRECTION_OUTBOUND, DIRECTION_UNKNOWN } from './config';
 import { isCounted, takesInjection, takesTurn } from './counts';
 import { ABORT, GO_ON, holdStream, takePlaceToHold } from './delays';
 import { drawDelay } from './draw-delay';
 import { leaseHolds } from './exchange';
-import { noteText, property, requestHeaders, resultAt, resultLength } from './host';
+import { note, property, requestHeaders, resultAt, resultLength } from './host';
 import { block, inboundRules, inboundTable, inboundThreshold, outboundRules, outboundTable, outboundThreshold } from './in-force';
 import {
   ACTION_ABORT,
@@ -31,8 +31,8 @@ import { DETAILS_ABORT } from './protocol';
 import { rampNow } from './ramp';
 import { draw } from './random';
 import { isSticky, stickyDraw } from './sticky';
-import { track } from './streams';
-import { addAscii, addBytes, beginText, textLength, textStart } from './text';
+import { addState, BODY_STAYS_RESPONSE, track } from './streams';
+import { addAscii, beginText, textLength, textStart } from './text';
 
 /** What the host is to do with the stream (proxy-wasm ABI 0.2.1, `proxy_action_t` and Envoy's extension of it). */
 export const CONTINUE: u32 = 0;
@@ -60,7 +60,7 @@ export function decideRequest(stream: u32, rootDirection: u32, last: bool): u32 
   if (isCounted(rule) && !takesInjection(rule)) return CONTINUE;
   if ((load<u32>(rule + RULE_FLAGS) & FLAG_SHADOW) != 0) {
     countShadowed();
-    note(rule, 'hfi_shadow');
+    noteRule(rule, 'hfi_shadow');
     return CONTINUE;
   }
   return inject(stream, rule, last);
@@ -80,10 +80,8 @@ function thresholdNow(rule: usize): u32 {
 }
 
 /** Notes the rule's name where the access log finds it. */
-function note(rule: usize, name: string): void {
-  beginText();
-  addBytes(block + load<u32>(rule + RULE_NAME), load<u32>(rule + RULE_NAME_LENGTH));
-  noteText(name);
+function noteRule(rule: usize, name: string): void {
+  note(name, block + load<u32>(rule + RULE_NAME), load<u32>(rule + RULE_NAME_LENGTH));
 }
 
 function mostThreshold(direction: u32): u32 {
@@ -128,7 +126,9 @@ function inject(stream: u32, rule: usize, last: bool): u32 {
       return CONTINUE;
     }
   }
-  if (later || delays) note(rule, 'hfi_fault');
+  if (later || delays) noteRule(rule, 'hfi_fault');
+  if ((flags & ACTION_ABORT_RESPONSE) != 0) rememberRequest(record, action);
+  if (load<u32>(action + ACTION_RESPONSE) != 0 && isTunnel()) addState(record, BODY_STAYS_RESPONSE);
   if (change != 0) {
     changeRequestHead(record, action, action + change, last);
     countRequestChange();
@@ -139,6 +139,6 @@ function inject(stream: u32, rule: usize, last: bool): u32 {
   }
   if (delays) countDelay();
   if (!aborts) return CONTINUE;
-  abortAs(action, false, DETAILS_ABORT);
+  abortAs(action, 0, false, DETAILS_ABORT);
   return STOP;
 }

@@ -49,7 +49,7 @@ export function responseHead(stream: u32, last: bool): u32 {
   }
   if (delays) countDelay();
   if (!aborts) return CONTINUE;
-  abortAs(action, true, DETAILS_ABORT);
+  abortAs(action, record, true, DETAILS_ABORT);
   return STOP;
 }
 

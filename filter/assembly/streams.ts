@@ -27,6 +27,7 @@ export const PIECE_HELD_RESPONSE: u32 = 4;
 /** The body is no message's and stays as it is. */
 export const BODY_STAYS_REQUEST: u32 = 8;
 export const BODY_STAYS_RESPONSE: u32 = 16;
+export const GRPC_CALL: u32 = 64;
 /** The response is to go no further. */
 export const CUT_OFF: u32 = 32;
 

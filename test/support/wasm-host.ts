@@ -66,6 +66,8 @@ export interface Stream {
   reset: boolean;
   /** What the filter noted for the access log. */
   readonly notes: Map<string, string>;
+  /** As in the real host, the request's header map is there until the request goes on. */
+  gone: boolean;
   /** Serialized, as the filter gets them. */
   headers: Uint8Array;
   responseHeaders: [string, string][];
@@ -152,6 +154,7 @@ export class Vm {
       continuedResponse: 0,
       reset: false,
       notes: new Map(),
+      gone: false,
       headers: raw,
       responseHeaders: [],
       responseTrailers: [],
@@ -163,6 +166,7 @@ export class Vm {
       this.exports.proxy_on_context_create(id, root);
       return this.exports.proxy_on_request_headers(id, 0, last ? 1 : 0);
     });
+    stream.gone = stream.action === 0;
     return stream;
   }
 
@@ -266,7 +270,7 @@ export class Vm {
     if (type === 6) return (this.#answer?.headers ?? []).map(([name, value]) => [name, value]);
     if (type === 2) return stream?.responseHeaders ?? [];
     if (type === 3) return stream?.responseTrailers ?? [];
-    return unpair(stream?.headers ?? new Uint8Array());
+    return stream === undefined || stream.gone ? [] : unpair(stream.headers);
   }
 
   #setHeaderMap(type: number, map: [string, string][]): number {
@@ -298,7 +302,8 @@ export class Vm {
       },
       proxy_get_property: (path: number, length: number, address: number, size: number) => {
         const name = this.#text(path, length);
-        return this.#give(process.properties.get(name), address, size);
+        const noted = this.streams.get(this.#acting)?.notes.get(name);
+        return this.#give(noted === undefined ? process.properties.get(name) : bytes(noted), address, size);
       },
       proxy_get_shared_data: (key: number, length: number, address: number, size: number, cas: number) => {
         const entry = process.shared.get(this.#text(key, length));
@@ -431,8 +436,10 @@ export class Vm {
       proxy_continue_stream: (type: number) => {
         const stream = this.streams.get(this.#acting);
         if (stream === undefined) return BAD_ARGUMENT;
-        if (type === 0) stream.continued++;
-        else stream.continuedResponse++;
+        if (type === 0) {
+          stream.continued++;
+          stream.gone = true;
+        } else stream.continuedResponse++;
         return OK;
       },
       proxy_send_local_response: (...args: number[]) => {
