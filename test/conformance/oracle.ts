@@ -1,4 +1,5 @@
 import type { Policy } from '../../services/policy/schema.ts';
+import { cookieValue, headerValue, matches, type Request } from './oracle-match.ts';
 
 /**
  * What the policy reference promises, written slowly and obviously. Shares no code with the compiler, the selector or the
@@ -12,20 +13,15 @@ export interface ProxyPlace {
   readonly direction: 'inbound' | 'outbound';
 }
 
-export interface Request {
-  readonly method: string;
-  readonly path: string;
-  readonly authority: string;
-  /** In the order sent; names in lower case, as Envoy keeps them. */
-  readonly headers: readonly (readonly [string, string])[];
-}
-
 export interface Decision {
   readonly policy: string;
   readonly rule: number;
 }
 
-/** Which rule decides the request, at a time in milliseconds since the epoch; `undefined` when none matches. */
+/**
+ * Which rule's fault the request gets, every percentage being 100, at a time in milliseconds since the epoch; `undefined` when none matches
+ * or the one that decides sticks to a value that the request lacks.
+ */
 export function decide(
   policies: readonly { policy: Policy; appliedAt: number }[],
   proxy: ProxyPlace,
@@ -40,7 +36,8 @@ export function decide(
     for (const [index, rule] of policy.spec.rules.entries()) {
       const seconds = rule.fault.duration_seconds;
       if (seconds > 0 && now >= appliedAt + seconds * 1000) continue;
-      if (matches(rule.match, request)) return { policy: policy.metadata.name, rule: index };
+      if (!matches(rule.match, request, proxy.direction === 'outbound')) continue;
+      return hasStickyValue(rule.fault, request) ? { policy: policy.metadata.name, rule: index } : undefined;
     }
   }
   return undefined;
@@ -55,28 +52,7 @@ function selected(policy: Policy, proxy: ProxyPlace): boolean {
   return Object.entries(labels ?? {}).every(([key, value]) => key in proxy.labels && any(value, proxy.labels[key] ?? ''));
 }
 
-function matches(match: Policy['spec']['rules'][number]['match'], request: Request): boolean {
-  const agent = headerValue(request, 'user-agent') ?? '';
-  const isProbe = agent.startsWith('kube-probe/') || agent.startsWith('Envoy/HC');
-  if (isProbe && match?.probes !== true) return false;
-  if (match === undefined) return true;
-  if (match.method !== undefined && !text(match.method, request.method)) return false;
-  if (match.path !== undefined && !text(match.path, request.path.replace(/[?#].*$/s, ''))) return false;
-  return (match.headers ?? []).every((header) => {
-    const value = headerValue(request, header.name.toLowerCase());
-    return value !== undefined && text(header, value);
-  });
-}
-
-function text(matcher: { exact?: string | undefined; prefix?: string | undefined }, value: string): boolean {
-  return matcher.exact !== undefined ? value === matcher.exact : value.startsWith(matcher.prefix ?? '');
-}
-
-function headerValue(request: Request, name: string): string | undefined {
-  if (name === ':method') return request.method;
-  if (name === ':path') return request.path;
-  if (name === ':authority' || name === 'host') return request.authority;
-  if (name === ':scheme') return 'http';
-  const values = request.headers.filter(([key]) => key === name).map(([, value]) => value);
-  return values.length === 0 ? undefined : values.join(',');
+function hasStickyValue({ sticky }: Policy['spec']['rules'][number]['fault'], request: Request): boolean {
+  if (sticky?.header !== undefined) return headerValue(request, sticky.header) !== undefined;
+  return sticky?.cookie === undefined || cookieValue(request, sticky.cookie) !== undefined;
 }
