@@ -36,7 +36,7 @@ const BODY_NOTE = 'hfi_body';
 /** Notes of a request whose response will be aborted what the host doesn't tell any more by then. */
 export function rememberRequest(record: usize, action: usize): void {
   const abort = action + load<u32>(action + ACTION_ABORT);
-  if (isGrpcCall()) addState(record, GRPC_CALL);
+  if ((load<u32>(abort + ABORT_FLAGS) & ABORT_GRPC) != 0 && isGrpcCall()) addState(record, GRPC_CALL);
   if (load<u32>(abort + ABORT_SEGMENT_COUNT) == 0) return;
   composeBody(action, abort);
   note(BODY_NOTE, bodyAt, bodyLength);
@@ -57,8 +57,7 @@ export function abortAs(action: usize, record: usize, response: bool, details: s
     countReset();
     return;
   }
-  const isGrpc = response ? (stateOf(record) & GRPC_CALL) != 0 : isGrpcCall();
-  const grpc = (load<u32>(abort + ABORT_FLAGS) & ABORT_GRPC) != 0 && isGrpc;
+  const grpc = (load<u32>(abort + ABORT_FLAGS) & ABORT_GRPC) != 0 && (response ? (stateOf(record) & GRPC_CALL) != 0 : isGrpcCall());
   if (response && load<u32>(abort + ABORT_SEGMENT_COUNT) != 0) {
     noted(BODY_NOTE);
     bodyAt = resultAt;
@@ -82,27 +81,41 @@ function isGrpcCall(): bool {
   return requestHeader('content-type') && isGrpcType(resultAt, resultLength);
 }
 
+/** No more segments are read, and no longer body is put together. */
+const MOST_SEGMENTS: u32 = 256;
+const MOST_BYTES: u32 = 1024 * 1024;
+/** Where each segment's bytes lie, and how many they are. */
+const pieces: usize = memory.data(2048, 4);
+
 /** The body as it stands in the action, or put together in the arena. What there is no memory for is left out. */
 function composeBody(action: usize, abort: usize): void {
-  const count = load<u32>(abort + ABORT_SEGMENT_COUNT);
+  const count = min<u32>(load<u32>(abort + ABORT_SEGMENT_COUNT), MOST_SEGMENTS);
   bodyAt = action + load<u32>(abort + ABORT_BODY);
   bodyLength = load<u32>(abort + ABORT_BODY_LENGTH);
   if (count == 0) return;
   const segments = action + load<u32>(abort + ABORT_SEGMENTS);
+  let total: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
     const segment = segments + i * SEGMENT_BYTES;
-    const text = action + load<u32>(segment + SEGMENT_OFFSET);
-    const length = load<u32>(segment + SEGMENT_LENGTH);
-    if (load<u32>(segment + SEGMENT_KIND) != SEGMENT_HEADER) append(text, length);
-    else if (requestHeaderAt(text, length)) append(resultAt, resultLength);
+    let at = action + load<u32>(segment + SEGMENT_OFFSET);
+    let length = load<u32>(segment + SEGMENT_LENGTH);
+    if (load<u32>(segment + SEGMENT_KIND) == SEGMENT_HEADER) {
+      requestHeaderAt(at, length);
+      at = resultAt;
+      length = resultLength;
+    }
+    length = min<u32>(length, MOST_BYTES - total);
+    store<u32>(pieces + i * 8, <u32>at);
+    store<u32>(pieces + i * 8 + 4, length);
+    total += length;
   }
-}
-
-function append(from: usize, length: u32): void {
-  const to = arenaAllocate(bodyLength + length);
-  if (to == 0) return;
-  memory.copy(to, bodyAt, bodyLength);
-  memory.copy(to + bodyLength, from, length);
-  bodyAt = to;
-  bodyLength += length;
+  bodyAt = arenaAllocate(total);
+  bodyLength = bodyAt == 0 ? 0 : total;
+  if (bodyAt == 0) return;
+  let to = bodyAt;
+  for (let i: u32 = 0; i < count; i++) {
+    const length = load<u32>(pieces + i * 8 + 4);
+    memory.copy(to, load<u32>(pieces + i * 8), length);
+    to += length;
+  }
 }

@@ -40,8 +40,9 @@ import {
 
 /** The largest code of gRPC (google/rpc/code.proto). */
 const MOST_GRPC_STATUS: u32 = 16;
-/** As many as the filter would go through for one request. */
-const MOST_ENTRIES: u32 = 1024;
+/** Field changes that the filter would go through for one request: three lists of the schema's most. */
+const MOST_ENTRIES: u32 = 256;
+const MOST_SEGMENTS: u32 = 256;
 
 /** The action that is being checked. */
 let action: usize = 0;
@@ -96,7 +97,7 @@ function abortHolds(offset: u32): bool {
   if (!within(load<u32>(abort + ABORT_BODY), load<u32>(abort + ABORT_BODY_LENGTH), 1)) return false;
   const segments = load<u32>(abort + ABORT_SEGMENTS);
   const count = load<u32>(abort + ABORT_SEGMENT_COUNT);
-  if (count > MOST_ENTRIES || !within(segments, count, SEGMENT_BYTES)) return false;
+  if (count > MOST_SEGMENTS || !within(segments, count, SEGMENT_BYTES)) return false;
   for (let i: u32 = 0; i < count; i++) {
     const segment = action + segments + i * SEGMENT_BYTES;
     if (!within(load<u32>(segment + SEGMENT_OFFSET), load<u32>(segment + SEGMENT_LENGTH), 1)) return false;

@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { bodyBase64, bodyText, refuseTwoBodies } from './body.ts';
 import { exactlyOne } from './choice.ts';
 import { GRPC_STATUS_HEADERS, headerValue, refuseReserved, writtenHeaders } from './header-text.ts';
+import { LIMITS } from './limits.ts';
 import { parseTemplate, TEMPLATE_WORDS } from './template.ts';
 
 /** Statuses that no body follows (RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5). */
@@ -59,6 +60,8 @@ export const abort = exactlyOne(
       }
       if (value.reset && value.headers !== undefined) refuse('headers', 'can not go with reset, which answers nothing');
       const template = parseTemplate(value.body ?? '');
+      const places = 'unknown' in template ? 0 : template.filter(({ kind }) => kind !== 'text').length;
+      if (places > LIMITS.entries) refuse('body', `has ${places} places for what the request says, at most ${LIMITS.entries}`);
       if ('unknown' in template) refuse('body', `has ${template.unknown}, which stands for nothing: write ${TEMPLATE_WORDS}`);
       refuseReserved(Object.keys(value.headers ?? {}), ['headers'], context, GRPC_STATUS_HEADERS);
     }),
