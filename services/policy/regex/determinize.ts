@@ -44,23 +44,38 @@ export function determinize(program: Program, most: number): Automaton | undefin
     return sets.push({ nodes, before }) - 1;
   };
   const start = numberOf([program.start], beforeBegin(program));
+  const reached: number[][] = samples.map(() => []);
   let visited = 0;
   for (let state = 1; state < sets.length; state++) {
     if (sets.length > most || visited > most * NODES_A_STATE) return undefined;
     const { nodes, before } = sets[state] ?? { nodes: [], before: 0 };
-    const closures = new Map<number, readonly number[]>();
-    const closureAt = (byte: number): readonly number[] => {
-      const flags = program.assertions === 0 ? 0 : holding(before, byte);
-      const known = closures.get(flags) ?? closure(program.nodes, nodes, flags);
-      visited += known.length;
-      closures.set(flags, known);
-      return known;
-    };
-    accepting.push(closureAt(END_OF_TEXT).some((node) => program.nodes[node]?.kind === 'match') ? 1 : 0);
-    samples.forEach((byte, one) => void next.push(numberOf(step(ways, closureAt(byte), one), beforeNext(program, byte))));
+    const flagsAt = (byte: number): number => (program.assertions === 0 ? 0 : holding(before, byte));
+    const atEnd = closure(program.nodes, nodes, flagsAt(END_OF_TEXT));
+    accepting.push(atEnd.some((node) => program.nodes[node]?.kind === 'match') ? 1 : 0);
+    const flags = samples.map(flagsAt);
+    for (const holds of new Set(flags)) {
+      const from = closure(program.nodes, nodes, holds);
+      visited += from.length;
+      for (const node of from) {
+        for (const { first, last, after } of ways[node] ?? []) {
+          for (let one = first; one <= last; one++) if (flags[one] === holds) reached[one]?.push(after);
+        }
+      }
+    }
+    samples.forEach((byte, one) => {
+      const to = reached[one] ?? [];
+      next.push(to.length === 0 ? 0 : numberOf(risingOnce(to), beforeNext(program, byte)));
+      reached[one] = [];
+    });
   }
   if (sets.length > most) return undefined;
   return { classes, classCount, stateCount: sets.length, start, next: Uint16Array.from(next), accepting: Uint8Array.from(accepting) };
+}
+
+function risingOnce(numbers: number[]): readonly number[] {
+  if (numbers.length === 1) return numbers;
+  numbers.sort((a, b) => a - b);
+  return numbers.filter((number, i) => number !== numbers[i - 1]);
 }
 
 /** Nodes that take a byte or match, reached without a byte under these assertions; rising. */
@@ -80,17 +95,20 @@ function closure(nodes: readonly Node[], from: readonly number[], flags: number)
   return reached.sort((a, b) => a - b);
 }
 
-/** Per node that takes a byte and per class the nodes after it. */
-function waysOf(nodes: readonly Node[], samples: readonly number[]): readonly (readonly number[][] | undefined)[] {
-  return nodes.map((node) => {
-    if (node.kind !== 'bytes') return undefined;
-    const ways: number[][] = samples.map(() => []);
-    for (const { from, to, after } of node.edges) {
-      let one = lowerBound(samples, from);
-      for (; one < samples.length && (samples[one] ?? 0) <= to; one++) ways[one]?.push(after);
-    }
-    return ways;
-  });
+/** The way from a node to the one after it, by these classes of bytes. */
+interface Way {
+  readonly first: number;
+  readonly last: number;
+  readonly after: number;
+}
+
+/** Of each node its ways by classes, none of one that takes no byte. */
+function waysOf(nodes: readonly Node[], samples: readonly number[]): readonly (readonly Way[])[] {
+  return nodes.map((node) =>
+    node.kind !== 'bytes'
+      ? []
+      : node.edges.map(({ from, to, after }) => ({ first: lowerBound(samples, from), last: lowerBound(samples, to + 1) - 1, after })),
+  );
 }
 
 /** Index of the first number that is not below `value`, among rising ones. */
@@ -103,12 +121,6 @@ function lowerBound(numbers: readonly number[], value: number): number {
     else high = middle;
   }
   return low;
-}
-
-function step(ways: ReturnType<typeof waysOf>, from: readonly number[], one: number): readonly number[] {
-  const to = new Set<number>();
-  for (const number of from) for (const after of ways[number]?.[one] ?? []) to.add(after);
-  return to.size < 2 ? [...to] : [...to].sort((a, b) => a - b);
 }
 
 function beforeBegin({ assertions }: Program): number {
