@@ -27,29 +27,28 @@ import {
 
 /** Conditions and groups that may still come, bounding the check of overlapping ones; and with it what a request can cost. */
 let budget: u32 = 0;
-/** The table's list of automata, whose entries were found sound. */
+/** The table's list of automata, whose entries are found sound before any condition is looked at. */
 let automata: u32 = 0;
 
-/**
- * Begins the check of a table's conditions with its automata, each once, however many conditions share it.
- *
- * @param list offset of the list of automata
- */
-export function automataHold(list: u32): bool {
+/** Bytes of automata that may still come: those that overlap could make the check long. */
+let automataBudget: u32 = 0;
+
+/** Begins the check of a table's conditions. @param list offset of the list of automata, each of which is checked once, however many conditions share it */
+export function beginConditions(list: u32): bool {
   budget = size / GROUP_BYTES;
   automata = list;
-  if (!inside(list, 1, 4)) return false;
-  const count = load<u32>(base + list);
-  if (!inside(list + 4, count, 4)) return false;
-  // Automata that overlap could make the check long; those that don't are smaller than the block together.
-  let bytes: u64 = 0;
-  for (let i: u32 = 0; i < count; i++) {
-    const offset = load<u32>(base + list + 4 + i * 4);
-    if (!automatonHolds(offset)) return false;
-    const automaton = base + offset;
-    bytes += AUTOMATON_BYTES + <u64>load<u32>(automaton + AUTOMATON_STATE_COUNT) * <u64>load<u32>(automaton + AUTOMATON_CLASS_COUNT) * 2;
-    if (bytes > <u64>size) return false;
-  }
+  automataBudget = size;
+  return inside(list, 1, 4) && inside(list + 4, load<u32>(base + list), 4);
+}
+
+/** Checks the automaton that stands at a place of the list. */
+export function automatonAtHolds(place: u32): bool {
+  const offset = load<u32>(base + automata + 4 + place * 4);
+  if (!automatonHolds(offset)) return false;
+  const automaton = base + offset;
+  const bytes = AUTOMATON_BYTES + load<u32>(automaton + AUTOMATON_STATE_COUNT) * load<u32>(automaton + AUTOMATON_CLASS_COUNT) * 2;
+  if (bytes > automataBudget) return false;
+  automataBudget -= bytes;
   return true;
 }
 

@@ -1,7 +1,14 @@
-/** Adler-32 of `length` bytes at `start` (RFC 1950, section 9). */
-export function adler32(start: usize, length: u32): u32 {
-  let low: u32 = 1;
-  let high: u32 = 0;
+/** The checksum of no bytes. */
+export const ADLER_BEGIN: u32 = 1;
+
+/**
+ * Adler-32 (RFC 1950, section 9), carried on over more bytes.
+ *
+ * @param before that of the bytes in front, or `ADLER_BEGIN`
+ */
+export function adler32(before: u32, start: usize, length: u32): u32 {
+  let low: u32 = before & 0xffff;
+  let high: u32 = before >> 16;
   let at = start;
   let left = length;
   while (left > 0) {

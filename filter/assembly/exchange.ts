@@ -1,8 +1,8 @@
-import { presentNs, setAnchor } from './clock';
+import { monotonicNs, NS_PER_MS, presentNs, setAnchor } from './clock';
 import { LOG_INFO, LOG_WARN, logText, resultAt, resultLength, setSharedData, sharedData } from './host';
-import { inboundRules, outboundRules, takeRuleset } from './in-force';
+import { beginTaking, block, inboundRules, outboundRules, takeOn, taking, takingLength } from './in-force';
 import { countAccepted } from './metrics';
-import { REFUSED_NOT, refusalText } from './ruleset';
+import { REFUSED_NOT, REFUSED_NOT_YET, REFUSED_TOO_LARGE, refusalText } from './ruleset';
 import { addAscii, addBytes, addNumber, beginText, textLength, textStart } from './text';
 
 /**
@@ -45,11 +45,12 @@ function key(name: string): u32 {
   return textLength();
 }
 
-/** Puts a checked ruleset where the other VMs find it. `room` has 16 bytes free in front of the block, for the version. */
-export function publishRuleset(version: usize, room: usize, length: u32): bool {
-  memory.copy(room, version, VERSION_BYTES);
+/** Puts the ruleset in force where the other VMs find it. Its buffer has room for the version in front (`ROOM_IN_FRONT`). */
+function publishRuleset(length: u32): bool {
+  const from = block - VERSION_BYTES;
+  memory.copy(from, loadedVersion, VERSION_BYTES);
   const keyLength = key('hfi/ruleset');
-  return setSharedData(textStart(), keyLength, room, VERSION_BYTES + length, 0);
+  return setSharedData(textStart(), keyLength, from, VERSION_BYTES + length, 0);
 }
 
 /** Publishes what an answer said: the time, and with it the lease. */
@@ -64,17 +65,35 @@ export function publishState(version: usize, controlPlaneMs: f64, atNs: u64, lea
   takeState();
 }
 
+/** A ruleset of more bytes is checked for so long at once, after a callback that only copies it; requests have their turn in between. */
+const LARGE: u32 = 128 * 1024;
+const SLICE_NS: u64 = NS_PER_MS;
+/** The version of the ruleset that is being taken, and whether it came from the control plane. */
+const takingVersion: usize = memory.data(16, 8);
+let received = false;
+
+/** Whether a ruleset is being taken: then `goOnTaking` is to be called soon. */
+export function isTaking(): bool {
+  return taking != 0;
+}
+
+/** Whether the one that is being taken came from the control plane, which waits for what becomes of it. */
+export function isReceiving(): bool {
+  return taking != 0 && received;
+}
+
 /** Reads what the elected VM published and catches up with it. @returns whether this VM now runs another ruleset */
 export function refresh(): bool {
   let keyLength = key('hfi/state');
   if (!sharedData(textStart(), keyLength) || resultLength != STATE_BYTES) return false;
   memory.copy(state, resultAt, STATE_BYTES);
   takeState();
-  if (noVersion(state) || sameVersion(state, loadedVersion)) return false;
+  if (noVersion(state) || sameVersion(state, loadedVersion) || isReceiving()) return false;
+  if (isTaking() && sameVersion(state, takingVersion)) return false;
   keyLength = key('hfi/ruleset');
   if (!sharedData(textStart(), keyLength) || resultLength < VERSION_BYTES) return false;
   if (sameVersion(resultAt, loadedVersion)) return false;
-  return load_(resultAt, resultAt + VERSION_BYTES, resultLength - VERSION_BYTES);
+  return take(resultAt, resultAt + VERSION_BYTES, resultLength - VERSION_BYTES, false) == REFUSED_NOT;
 }
 
 function takeState(): void {
@@ -83,33 +102,54 @@ function takeState(): void {
   leaderQueue = load<u32>(state, STATE_QUEUE);
 }
 
-function load_(version: usize, bytes: usize, length: u32): bool {
-  const reason = takeRuleset(bytes, length);
-  if (reason != REFUSED_NOT) {
-    beginText();
-    addAscii('hfi: a worker could not take the ruleset: ');
-    addAscii(refusalText(reason));
-    logText(LOG_WARN);
-    return false;
-  }
-  memory.copy(loadedVersion, version, VERSION_BYTES);
-  return true;
+/**
+ * Takes a ruleset that came from the control plane, and shares it.
+ *
+ * @returns `REFUSED_NOT` when it is in force, `REFUSED_NOT_YET` when that takes longer, or why not; then the old one stays
+ */
+export function takeReceived(version: usize, bytes: usize, length: u32): u32 {
+  return take(version, bytes, length, true);
 }
 
-/** Takes a ruleset that came from the control plane. @returns `REFUSED_NOT` or why not; then the old one stays */
-export function takeReceived(version: usize, bytes: usize, length: u32): u32 {
-  const reason = takeRuleset(bytes, length);
-  if (reason != REFUSED_NOT) return reason;
-  memory.copy(loadedVersion, version, VERSION_BYTES);
+function take(version: usize, bytes: usize, length: u32, fromControlPlane: bool): u32 {
+  received = fromControlPlane;
+  memory.copy(takingVersion, version, VERSION_BYTES);
+  const reason = beginTaking(bytes, length);
+  if (reason != REFUSED_NOT_YET) return taken(reason, length);
+  return length > LARGE ? reason : goOnTaking();
+}
+
+/** Goes on with a ruleset that is being taken. @returns as `takeReceived` */
+export function goOnTaking(): u32 {
+  const until = monotonicNs() + SLICE_NS;
+  const length = takingLength;
+  let reason = takeOn();
+  while (reason == REFUSED_NOT_YET && monotonicNs() < until) reason = takeOn();
+  return reason == REFUSED_NOT_YET ? reason : taken(reason, length);
+}
+
+/** @param reason what became of it */
+function taken(reason: u32, length: u32): u32 {
+  if (reason != REFUSED_NOT) {
+    if (!received) {
+      beginText();
+      addAscii('hfi: a worker could not take the ruleset: ');
+      addAscii(refusalText(reason));
+      logText(LOG_WARN);
+    }
+    return reason;
+  }
+  memory.copy(loadedVersion, takingVersion, VERSION_BYTES);
+  if (!received) return reason;
   countAccepted();
   beginText();
   addAscii('hfi: ruleset ');
-  addBytes(version, VERSION_BYTES);
+  addBytes(loadedVersion, VERSION_BYTES);
   addAscii(' in force, ');
   addNumber(inboundRules + outboundRules);
   addAscii(' rules');
   logText(LOG_INFO);
-  return REFUSED_NOT;
+  return publishRuleset(length) ? REFUSED_NOT : REFUSED_TOO_LARGE;
 }
 
 /** Whether this VM may fault a request now. Looks once more at what is shared before it says no. */

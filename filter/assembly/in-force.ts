@@ -1,6 +1,6 @@
 import { reserve } from './arena';
 import { HEADER_INBOUND, HEADER_OUTBOUND, TABLE_FIELD_COUNT, TABLE_MAX_THRESHOLD, TABLE_RULE_COUNT } from './layout';
-import { checkRuleset, REFUSED_NOT, REFUSED_TOO_LARGE } from './ruleset';
+import { beginCheck, checkOn, REFUSED_NOT, REFUSED_NOT_YET, REFUSED_TOO_LARGE } from './ruleset';
 import { reserveSlots } from './slots';
 
 /**
@@ -26,23 +26,48 @@ export let outboundThreshold: u32 = 0;
 /** Counts the changes, so that what refers to a rule can tell whether it is still that rule. */
 export let generation: u32 = 0;
 
+/** Bytes in front of each buffer that whoever fills it may use. */
+export const ROOM_IN_FRONT: u32 = 16;
+
+/** The block that is being checked in the buffer not in force, 0 when none is. */
+export let taking: usize = 0;
+export let takingLength: u32 = 0;
+
 /**
+ * Begins to take a ruleset; what was being taken is given up.
+ *
  * @param bytes anywhere; they are copied
- * @returns `REFUSED_NOT`, or why the bytes were refused; then nothing changed
+ * @returns why they were refused, or `REFUSED_NOT_YET`
  */
-export function takeRuleset(bytes: usize, length: u32): u32 {
-  const reason = checkRuleset(bytes, length);
-  if (reason != REFUSED_NOT) return reason;
-  const inbound = load<u32>(bytes + HEADER_INBOUND);
-  const outbound = load<u32>(bytes + HEADER_OUTBOUND);
-  const fields = max<u32>(load<u32>(bytes + inbound + TABLE_FIELD_COUNT), load<u32>(bytes + outbound + TABLE_FIELD_COUNT));
+export function beginTaking(bytes: usize, length: u32): u32 {
+  taking = 0;
+  const reason = beginCheck(bytes, length);
+  if (reason != REFUSED_NOT_YET) return reason;
   const to = bufferFor(length);
-  if (to == 0 || !reserveSlots(fields)) return REFUSED_TOO_LARGE;
+  if (to == 0) return REFUSED_TOO_LARGE;
   memory.copy(to, bytes, length);
+  taking = to;
+  takingLength = length;
+  return beginCheck(to, length);
+}
+
+/** One step more of what `beginTaking` began. @returns `REFUSED_NOT` when the ruleset is in force, `REFUSED_NOT_YET`, or why it is refused; then nothing changed */
+export function takeOn(): u32 {
+  const reason = checkOn();
+  if (reason == REFUSED_NOT_YET) return reason;
+  const block = taking;
+  taking = 0;
+  return reason == REFUSED_NOT ? putInForce(block) : reason;
+}
+
+function putInForce(checked: usize): u32 {
+  const inbound = checked + load<u32>(checked + HEADER_INBOUND);
+  const outbound = checked + load<u32>(checked + HEADER_OUTBOUND);
+  if (!reserveSlots(max<u32>(load<u32>(inbound + TABLE_FIELD_COUNT), load<u32>(outbound + TABLE_FIELD_COUNT)))) return REFUSED_TOO_LARGE;
   usesB = !usesB;
-  block = to;
-  inboundTable = to + inbound;
-  outboundTable = to + outbound;
+  block = checked;
+  inboundTable = inbound;
+  outboundTable = outbound;
   inboundRules = load<u32>(inboundTable + TABLE_RULE_COUNT);
   outboundRules = load<u32>(outboundTable + TABLE_RULE_COUNT);
   inboundThreshold = load<u32>(inboundTable + TABLE_MAX_THRESHOLD);
@@ -57,8 +82,9 @@ function bufferFor(length: u32): usize {
   if (capacity >= length) return usesB ? bufferA : bufferB;
   let size: u32 = max<u32>(8192, capacity * 2);
   while (size < length) size *= 2;
-  const fresh = reserve(size);
-  if (fresh == 0) return 0;
+  const room = reserve(<u64>size + ROOM_IN_FRONT);
+  if (room == 0) return 0;
+  const fresh = room + ROOM_IN_FRONT;
   if (usesB) {
     bufferA = fresh;
     capacityA = size;

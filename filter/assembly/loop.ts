@@ -1,13 +1,14 @@
 import { NS_PER_MS, presentNs } from './clock';
 import { nextDeadline } from './delays';
 import { leads, resign } from './election';
-import { leaderQueue, leaseUntil, loadedVersion, noVersion, refresh } from './exchange';
+import { goOnTaking, isReceiving, isTaking, leaderQueue, leaseUntil, loadedVersion, noVersion, refresh } from './exchange';
 import { actOn, dequeue, LOG_WARN, logText, setTick, wakeQueue } from './host';
 import { inboundRules, outboundRules } from './in-force';
 import { showConnected, showLease, showRules } from './metrics';
-import { confirm, forgetPoll, leaseLeft, pollDue, pollWhenDue } from './poll';
+import { confirm, forgetPoll, leaseLeft, pollDue, pollWhenDue, wasReceived } from './poll';
 import { releaseDue } from './release';
 import { primaryRoot } from './roots';
+import { REFUSED_NOT } from './ruleset';
 import { addAscii, beginText } from './text';
 import { leave, ownQueue, showLife } from './vms';
 
@@ -48,6 +49,7 @@ export function tick(root: u32): void {
   armedFor = 0xffffffffffffffff;
   releaseDue();
   actOn(root);
+  takeOn();
   const now = presentNs();
   if (now >= nextChores) {
     chores();
@@ -57,6 +59,21 @@ export function tick(root: u32): void {
     pollWhenDue();
   }
   rearm();
+}
+
+/** Goes on with a ruleset that takes long. */
+function takeOn(): void {
+  if (!isTaking()) return;
+  const received = isReceiving();
+  const reason = goOnTaking();
+  if (received) wasReceived(reason);
+  if (reason == REFUSED_NOT) caughtUp();
+}
+
+/** This VM runs another ruleset. */
+function caughtUp(): void {
+  showLife();
+  wakeLeader();
 }
 
 function chores(): void {
@@ -88,12 +105,12 @@ function sayLeaseEnd(): void {
 /** Something was shared: by the leader, or by a VM that caught up when this one leads. */
 export function woken(queue: u32): void {
   while (dequeue(queue)) {}
-  const changed = refresh();
-  if (changed) {
-    showLife();
-    wakeLeader();
-  }
+  takeOn();
+  if (refresh()) caughtUp();
   if (leading && leads()) confirm();
+  if (!isTaking()) return;
+  actOn(primaryRoot());
+  rearm();
 }
 
 function wakeLeader(): void {
@@ -119,6 +136,11 @@ export function holdUntil(deadline: u64, stream: u32): void {
 function rearm(): void {
   let due = min<u64>(nextChores, nextDeadline());
   if (leading) due = min<u64>(due, pollDue());
+  if (isTaking()) {
+    // By way of the queue the next piece comes as soon as the worker has looked at its connections; the timer is for the case that it doesn't.
+    wakeQueue(ownQueue);
+    due = 0;
+  }
   arm(due);
 }
 

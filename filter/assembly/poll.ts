@@ -1,7 +1,6 @@
-import { arenaAllocate, arenaEnsure } from './arena';
 import { NS_PER_MS, presentNs } from './clock';
 import { authorityAt, authorityLength, clusterAt, clusterLength, leaseMs, tokenAt, tokenLength } from './config';
-import { leaseUntil, loadedVersion, noVersion, publishRuleset, publishState, sameVersion, takeReceived, VERSION_BYTES } from './exchange';
+import { isReceiving, leaseUntil, loadedVersion, noVersion, publishState, sameVersion, takeReceived, VERSION_BYTES } from './exchange';
 import { callResponseBody, callResponseHeader, httpCall, LOG_INFO, LOG_WARN, logText, resultAt, resultLength } from './host';
 import {
   addUnreadable,
@@ -36,7 +35,7 @@ import {
 } from './protocol';
 import { random64 } from './random';
 import { beginPair, beginPairs, endPair, finishPairs, pairAscii, pairBytes, pairsAt, pairsLength } from './request-pairs';
-import { REFUSED_LENGTH, REFUSED_NOT, REFUSED_TOO_LARGE, refusalText } from './ruleset';
+import { REFUSED_LENGTH, REFUSED_NOT, REFUSED_NOT_YET, REFUSED_TOO_LARGE, refusalText } from './ruleset';
 import { addAscii, addBytes, addNumber, beginText, readNumber } from './text';
 import { alive, current, ownQueue, survey, wakeOthers } from './vms';
 
@@ -98,7 +97,7 @@ export function pollWhenDue(): void {
     call = NO_CALL;
     failed(NO_ANSWER);
   }
-  if (call == NO_CALL && now >= nextPoll) poll();
+  if (call == NO_CALL && now >= nextPoll && !isReceiving()) poll();
 }
 
 /** Another VM may have caught up: when all have, the control plane is told at once. */
@@ -189,10 +188,14 @@ export function answered(token: u32, bodySize: u32): bool {
   renewLease(time);
   // Not the larger of the two: after etcd was restored from a backup, revisions begin lower.
   if (callResponseHeader(HEADER_REVISION)) revision = readNumber(resultAt, resultLength);
-  const reason = status == 200 ? receive(bodySize) : REFUSED_NOT;
-  if (reason == REFUSED_NOT) succeeded();
-  else refuse(reason);
+  wasReceived(status == 200 ? receive(bodySize) : REFUSED_NOT);
   return true;
+}
+
+/** What became of a ruleset that the control plane sent. @param reason as of `takeReceived` */
+export function wasReceived(reason: u32): void {
+  if (reason == REFUSED_NOT) succeeded();
+  else if (reason != REFUSED_NOT_YET) refuse(reason);
 }
 
 /** Every answer renews the lease, also one whose ruleset is refused: the control plane is there, and sees the refusal. */
@@ -224,13 +227,8 @@ function receive(bodySize: u32): u32 {
   if (bodySize > MAX_RULESET_BYTES) return REFUSED_TOO_LARGE;
   if (!callResponseHeader('etag') || resultLength != VERSION_BYTES + 2) return REFUSED_LENGTH;
   memory.copy(received, resultAt + 1, VERSION_BYTES);
-  // Room for the version right in front of where the host will put the body, so that both can be shared without a copy.
-  if (!arenaEnsure(VERSION_BYTES + bodySize)) return REFUSED_TOO_LARGE;
-  const room = arenaAllocate(VERSION_BYTES);
-  if (bodySize == 0 || !callResponseBody(bodySize) || resultLength != bodySize || resultAt != room + VERSION_BYTES) return REFUSED_LENGTH;
-  const reason = takeReceived(received, room + VERSION_BYTES, bodySize);
-  if (reason != REFUSED_NOT) return reason;
-  return publishRuleset(received, room, bodySize) ? REFUSED_NOT : REFUSED_TOO_LARGE;
+  if (bodySize == 0 || !callResponseBody(bodySize) || resultLength != bodySize) return REFUSED_LENGTH;
+  return takeReceived(received, resultAt, bodySize);
 }
 
 function refuse(reason: u32): void {

@@ -297,7 +297,7 @@ export class Vm {
         return OK;
       },
       proxy_get_current_time_nanoseconds: (at: number) => {
-        new DataView(this.exports.memory.buffer).setBigUint64(at, process.nowNs, true);
+        new DataView(this.exports.memory.buffer).setBigUint64(at, process.look(), true);
         return OK;
       },
       proxy_get_property: (path: number, length: number, address: number, size: number) => {
@@ -463,7 +463,7 @@ export class Vm {
         return 0;
       },
       clock_time_get: (_id: number, _precision: bigint, at: number) => {
-        new DataView(this.exports.memory.buffer).setBigUint64(at, process.nowNs, true);
+        new DataView(this.exports.memory.buffer).setBigUint64(at, process.look(), true);
         return 0;
       },
     };

@@ -5,6 +5,8 @@ import type { Call, Vm } from './wasm-host.ts';
 export class Process {
   /** Nanoseconds on the monotonic clock. */
   nowNs = 1_000_000_000_000n;
+  /** How much time passes with each look at the clock, in nanoseconds: that of a machine which computes, not of one which is asked. */
+  lookNs = 0n;
   readonly properties = new Map<string, Uint8Array>();
   readonly shared = new Map<string, { value: Uint8Array; cas: number }>();
   readonly queues = new Map<number, { name: string; vm: Vm; messages: Uint8Array[] }>();
@@ -48,6 +50,12 @@ export class Process {
     return Number(this.metrics.get(name)?.value ?? 0n);
   }
 
+  /** What a VM sees when it looks at the clock. */
+  look(): bigint {
+    this.nowNs += this.lookNs;
+    return this.nowNs;
+  }
+
   /** Moves the clock, firing every timer at its moment, and hands out queue messages. */
   advance(ms: number): void {
     const until = this.nowNs + BigInt(Math.round(ms * 1e6));
@@ -63,7 +71,7 @@ export class Process {
       due.timer.at = this.nowNs + due.timer.period;
       due.vm.enter(() => due.vm.exports.proxy_on_tick(due.root), due.root);
     }
-    this.nowNs = until;
+    if (until > this.nowNs) this.nowNs = until;
   }
 
   /** Hands out the messages that wait in queues. */
