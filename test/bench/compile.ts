@@ -1,13 +1,18 @@
+import { setImmediate } from 'node:timers/promises';
+import { Fleet } from '../../services/control-plane/fleet/fleet.ts';
+import type { Hello } from '../../services/control-plane/fleet/proxy.ts';
 import { type Applied, compileRuleset, rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
+import { systemRuntime } from '../../services/control-plane/runtime.ts';
+import type { StoredPolicy } from '../../services/control-plane/store/store.ts';
 import { compileRegex, RegexProblem } from '../../services/policy/regex/compile-regex.ts';
 import { type PolicyInput, policy } from '../../services/policy/schema.ts';
-import { selects } from '../../services/policy/selector.ts';
 import { Processes } from '../support/processes.ts';
 import { PAIRS } from './exact.ts';
 import { buildModules } from './filters.ts';
 import { extremes, type Row, row } from './rows.ts';
 import { rulesetOf, rulesThatMiss } from './rulesets.ts';
 import type { Settings } from './settings.ts';
+import { median } from './statistics.ts';
 import { WasmModule } from './wasm-module.ts';
 
 /** What becomes of policies before a request meets them: expressions and rulesets compiled, a ruleset loaded. */
@@ -17,7 +22,7 @@ const ROUNDS = 15;
 export async function compileRows({ short, say }: Settings): Promise<Row[]> {
   say('compile: regular expressions, rulesets');
   const rounds = short ? 3 : ROUNDS;
-  return [...regexRows(rounds), ...rulesetRows(rounds), ...(await loadRows(rounds))];
+  return [...regexRows(rounds), ...(await rulesetRows(rounds)), ...(await loadRows(rounds))];
 }
 
 function timed(rounds: number, run: (round: number) => void): number[] {
@@ -27,8 +32,6 @@ function timed(rounds: number, run: (round: number) => void): number[] {
     return Number(process.hrtime.bigint() - from) / 1e6;
   });
 }
-
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
 function judged(name: string, times: readonly number[], most: number): Row {
   const value = median(times);
@@ -88,40 +91,54 @@ function policies(count: number): Applied[] {
   });
 }
 
-function rulesetRows(rounds: number): Row[] {
+async function rulesetRows(rounds: number): Promise<Row[]> {
   const thousand = policies(1000);
-  const all = policies(10_000);
-  const proxy = { namespace: 'demo', workload: 'w', labels: { app: 'service-5000' } };
-  const of = (): Uint8Array =>
-    compileRuleset(
-      all.filter(({ policy: one }) => selects(one.spec.selector, proxy)),
-      Date.now(),
-    );
-  const before = rulesetVersion(of());
-  const changed = timed(rounds, (i) => {
-    const one = all[5000];
-    if (one === undefined) throw new Error('there are fewer policies than that');
-    all[5000] = { ...one, appliedAt: one.appliedAt + i, policy: { ...one.policy, spec: { ...one.policy.spec, priority: i } } };
-    of();
-  });
-  if (
-    rulesetVersion(
-      compileRuleset(
-        all.filter(({ policy: one }) => selects(one.spec.selector, { ...proxy, labels: { app: 'service-1' } })),
-        0,
-      ),
-    ) === before
-  ) {
-    throw new Error('another proxy has the same rules');
-  }
   return [
     judged(
       'compile: 1000 policies into one ruleset',
       timed(rounds, () => void compileRuleset(thousand, Date.now())),
       200,
     ),
-    judged('compile: a proxy of the one changed among 10,000 policies', changed, 10),
+    judged('compile: one of 10,000 policies changed, 200 proxies', await changesOfOne(rounds), 10),
   ];
+}
+
+const PROXIES = 200;
+
+/** A policy for each of 10,000 services, and a proxy of each of the first: one policy after the other is changed. Only its proxy may wake. */
+async function changesOfOne(rounds: number): Promise<number[]> {
+  const fleet = new Fleet({ runtime: systemRuntime, fresh: () => true, measureCompile: () => {}, woken: () => {}, ended: () => {} });
+  const stored = policies(10_000).map((one): StoredPolicy => ({ ...one, createdAt: one.appliedAt, revision: 1, lease: '0' }));
+  fleet.change(stored.map((after) => ({ name: after.policy.metadata.name, before: undefined, after })));
+  const woken = new Set<number>();
+  const poll = async (i: number, has: string): Promise<void> => {
+    const answer = await fleet.poll(helloOf(i, has), 60_000, new AbortController().signal);
+    if (answer.kind !== 'ruleset') return;
+    woken.add(i);
+    void poll(i, answer.ruleset.version);
+  };
+  for (let i = 0; i < PROXIES; i++) void poll(i, '');
+  await setImmediate();
+  const times: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const number = round % PROXIES;
+    const before = stored[number];
+    if (before === undefined) throw new Error('there are fewer policies than that');
+    const rules = before.policy.spec.rules.map((rule) => ({ ...rule, fault: { ...rule.fault, percentage: 50 - round / 10 } }));
+    const after = { ...before, revision: 2, policy: { ...before.policy, spec: { ...before.policy.spec, rules } } };
+    woken.clear();
+    times.push(...timed(1, () => fleet.change([{ name: before.policy.metadata.name, before, after }])));
+    await setImmediate();
+    if (woken.size !== 1 || !woken.has(number)) throw new Error(`${[...woken].join(', ') || 'nobody'} woke, not ${number}`);
+  }
+  fleet.stop();
+  return times;
+}
+
+function helloOf(i: number, has: string): Hello {
+  const identity = { namespace: 'demo', workload: `w-${i}`, labels: { app: `service-${i}` } };
+  const well = { refused: null, unreadable: [], pollFailures: 0, filter: 'bench', vms: 1, leaseMs: 60_000, layoutFits: true };
+  return { name: `proxy-${i}`, ...identity, ...well, acknowledged: has, has };
 }
 
 async function loadRows(rounds: number): Promise<Row[]> {
@@ -131,14 +148,24 @@ async function loadRows(rounds: number): Promise<Row[]> {
     const ruleset = rulesetOf(rulesThatMiss(10_000));
     const other = rulesetOf(rulesThatMiss(9_999));
     const module = await WasmModule.start(hfi, PAIRS);
-    const times = timed(rounds, (i) => {
-      const bytes = i % 2 === 0 ? ruleset : other;
-      module.take(bytes, rulesetVersion(bytes));
-    });
+    const versions = [rulesetVersion(ruleset), rulesetVersion(other)];
+    const takes = (round: number) => module.take(round % 2 === 0 ? ruleset : other, versions[round % 2] ?? '');
+    const first = takes(0);
+    const later = Array.from({ length: rounds }, (_, i) => takes(i + 1));
+    const longest = [first, ...later].map(({ longest }) => longest);
     const size = ruleset.length;
     return [
       row('ruleset: 10,000 rules', 'bytes', size, { low: size, high: size }, { bar: '<= 2097152', holds: size <= 2 * 1024 * 1024 }),
-      judged('ruleset: 10,000 rules, loaded in a VM at once', times, 2),
+      judged('ruleset: 10,000 rules, the first that a VM loads', [first.all], 20),
+      judged(
+        'ruleset: 10,000 rules, loaded in a VM',
+        later.map(({ all }) => all),
+        20,
+      ),
+      row('ruleset: 10,000 rules, longest at once', 'ms', Math.max(...longest), extremes(longest), {
+        bar: '<= 2',
+        holds: Math.max(...longest) <= 2,
+      }),
     ];
   } finally {
     await processes.end();

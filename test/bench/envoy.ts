@@ -133,9 +133,9 @@ export function wasmFilter(module: string, configuration: object = {}): object {
   };
 }
 
-/** HFI's own filter. */
-export function hfiFilter(module: string, token: string): object {
-  return wasmFilter(module, { cluster: 'hfi-control-plane', token, direction: 'inbound' });
+/** HFI's own filter. @param settings what else its configuration says */
+export function hfiFilter(module: string, token: string, settings: object = {}): object {
+  return wasmFilter(module, { cluster: 'hfi-control-plane', token, direction: 'inbound', ...settings });
 }
 
 /** Envoy's native fault filter: an abort for requests whose `x-user` is `value`. */

@@ -15,45 +15,58 @@ export const REQUEST_HEADERS: readonly (readonly [string, string])[] = [
   ['x-client-version', '2026.11.23-1'],
 ];
 
-const REQUEST = Buffer.from(
-  `GET /api/orders/42 HTTP/1.1\r\nhost: bench.local\r\n${REQUEST_HEADERS.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`,
-);
+/** The same with headers of 100 bytes each, names included. */
+export const LARGE_HEADERS: readonly (readonly [string, string])[] = REQUEST_HEADERS.map(([name, value]) => [
+  name,
+  value.repeat(10).slice(0, 100 - name.length),
+]);
+
+function requestWith(headers: readonly (readonly [string, string])[]): Buffer {
+  const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`);
+  return Buffer.from(`GET /api/orders/42 HTTP/1.1\r\nhost: bench.local\r\n${lines.join('')}\r\n`);
+}
+
+const REQUEST = requestWith(REQUEST_HEADERS);
+/** The request with headers of 100 bytes. */
+export const LARGE_REQUEST = requestWith(LARGE_HEADERS);
 
 /** A keep-alive connection that sends one request at a time and reads only the status: the least work a client can do. */
 export class Connection {
   readonly #socket: Socket;
+  readonly #request: Buffer;
   #head = '';
   #bodyLeft = -1;
   #status = 0;
   #done: ((status: number) => void) | undefined;
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, request: Buffer) {
     this.#socket = socket;
+    this.#request = request;
     socket.on('data', (chunk) => this.#take(chunk));
     socket.on('close', () => this.#done?.(0));
     socket.on('error', () => {});
   }
 
-  static open(port: number): Promise<Connection> {
+  static open(port: number, request: Buffer = REQUEST): Promise<Connection> {
     return new Promise((resolve, reject) => {
       const socket = connect({ port, host: '127.0.0.1', noDelay: true });
       socket.once('error', reject);
-      socket.once('connect', () => resolve(new Connection(socket)));
+      socket.once('connect', () => resolve(new Connection(socket, request)));
     });
   }
 
-  /** Sends the standard request. @returns the answer's status; 0 when the connection failed */
+  /** Sends the request. @returns the answer's status; 0 when the connection failed */
   send(): Promise<number> {
     return new Promise((resolve) => {
       this.#done = resolve;
-      this.#socket.write(REQUEST);
+      this.#socket.write(this.#request);
     });
   }
 
   /** The same without a promise, for those who count every microsecond. */
   sendThen(done: (status: number) => void): void {
     this.#done = done;
-    this.#socket.write(REQUEST);
+    this.#socket.write(this.#request);
   }
 
   close(): void {
@@ -81,8 +94,8 @@ export class Connection {
   }
 }
 
-export function openMany(port: number, count: number): Promise<Connection[]> {
-  return Promise.all(Array.from({ length: count }, () => Connection.open(port)));
+export function openMany(port: number, count: number, request?: Buffer): Promise<Connection[]> {
+  return Promise.all(Array.from({ length: count }, () => Connection.open(port, request)));
 }
 
 /** Sends `count` requests over the connections, each one at a time, as fast as it goes. @returns how often each status came */

@@ -6,6 +6,7 @@ import { compileRows } from './compile.ts';
 import { cpuRows } from './cpu.ts';
 import { delayRows } from './delay.ts';
 import { exactRows } from './exact.ts';
+import { latencyRows } from './latency.ts';
 import { type Row, table } from './rows.ts';
 import type { Settings } from './settings.ts';
 import { shareRows } from './share.ts';
@@ -20,6 +21,7 @@ const GROUPS: Record<string, (settings: Settings) => Promise<Row[]>> = {
   compile: compileRows,
   exact: exactRows,
   cpu: cpuRows,
+  latency: latencyRows,
   delay: delayRows,
   share: shareRows,
   writes: writeRows,

@@ -46,18 +46,38 @@ export function extremes(values: readonly number[]): Interval {
   return { low: quantile(values, 0), high: quantile(values, 1) };
 }
 
-/** Whether a measured value with its interval is at most `limit`: undecided when the interval is wider than the limit. */
+/**
+ * Whether a measured value with its interval is at most `limit`. An interval on one side of the limit decides; one that holds the limit
+ * leaves it to the value, unless it is wider than the limit itself.
+ */
 export function atMost(value: number, interval: Interval, limit: number): Verdict {
-  if (interval.high - interval.low > limit) return 'undecided';
-  return value <= limit;
+  if (interval.high <= limit) return true;
+  if (interval.low > limit) return false;
+  return interval.high - interval.low > limit ? 'undecided' : value <= limit;
 }
 
 /**
  * Compares two variants measured in the same rounds: the median of the differences within the rounds with its 95 % interval.
  */
-export function difference(values: readonly number[], base: readonly number[]): { value: number; interval: Interval } {
+export function difference(values: readonly number[], base: readonly number[]): Difference {
   const differences = values.map((value, i) => value - (base[i] ?? Number.NaN));
   return { value: median(differences), interval: medianInterval(differences) };
+}
+
+export interface Difference {
+  readonly value: number;
+  readonly interval: Interval;
+}
+
+/**
+ * The same for variants whose processes were started several times: rounds of one launch share whatever is peculiar to it, so the launches are
+ * what is counted. The median of their medians, with its 95 % interval; of a single launch, that of its rounds.
+ */
+export function differenceOfLaunches(values: readonly (readonly number[])[], base: readonly (readonly number[])[]): Difference {
+  const [only] = values;
+  if (values.length === 1 && only !== undefined) return difference(only, base[0] ?? []);
+  const medians = values.map((launch, i) => difference(launch, base[i] ?? []).value);
+  return { value: median(medians), interval: medianInterval(medians) };
 }
 
 /** The rows as a table for people. */

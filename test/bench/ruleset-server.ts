@@ -98,6 +98,12 @@ export class RulesetServer {
     return until(() => this.#vms.get(workload) === count, `${workload} has ${count} VMs`);
   }
 
+  /** Forgets what proxies said that are gone. */
+  forget(): void {
+    this.#acknowledged.clear();
+    this.#vms.clear();
+  }
+
   /** Waits until every worker of the workload's proxy has said that it runs its ruleset. */
   inForce(workload: string): Promise<void> {
     const bytes = this.#rulesets.get(workload);

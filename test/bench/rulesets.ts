@@ -40,3 +40,8 @@ export function regexesThatMiss(count: number): Rules {
     return { match: { path: { regex: kinds[i % kinds.length] ?? '' } }, fault };
   });
 }
+
+/** The same rules, each for so many of a hundred requests. */
+export function inSomeRequests(rules: Rules, percentage: number): Rules {
+  return rules.map((rule) => ({ ...rule, fault: { ...rule.fault, percentage } }));
+}

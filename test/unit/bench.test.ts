@@ -49,10 +49,13 @@ describe('bench rows', () => {
     assert.deepEqual(interval, { low: 2, high: 2 });
   });
 
-  it('is undecided when the interval is wider than the bar, else judges the value', () => {
-    assert.equal(atMost(0.2, { low: -0.4, high: 0.4 }, 0.5), 'undecided');
-    assert.equal(atMost(0.2, { low: 0.1, high: 0.3 }, 0.5), true);
-    assert.equal(atMost(0.6, { low: 0.5, high: 0.7 }, 0.5), false);
+  it('goes by the interval where it can, by the value where that is narrow, and else is undecided', () => {
+    assert.equal(atMost(0.2, { low: -0.4, high: 0.4 }, 0.5), true);
+    assert.equal(atMost(5.7, { low: 4.2, high: 7.2 }, 2), false);
+    assert.equal(atMost(0.4, { low: 0.3, high: 0.6 }, 0.5), true);
+    assert.equal(atMost(0.6, { low: 0.4, high: 0.7 }, 0.5), false);
+    assert.equal(atMost(0.4, { low: 0.1, high: 0.9 }, 0.5), 'undecided');
+    assert.equal(atMost(-3, { low: -4, high: -2 }, 0), true);
   });
 
   it('prints a row that fails so that it is seen', () => {
