@@ -23,7 +23,13 @@ export interface ProxyOptions {
   readonly workers?: number;
   /** The processor to keep it on. */
   readonly core?: number;
+  /** A program that runs Envoy in its place, with its own arguments; then all takes long. */
+  readonly under?: readonly string[];
 }
+
+/** How long an Envoy may take to answer, in milliseconds, by itself and under another program. */
+const START_MS = 20_000;
+const START_UNDER_MS = 300_000;
 
 /**
  * Starts an Envoy whose router answers `200 ok` itself: no second hop, so that the difference between two variants is their
@@ -34,12 +40,14 @@ export async function startProxy(processes: Processes, options: ProxyOptions): P
   const file = join(processes.folder, `${options.name}.json`);
   await writeFile(file, JSON.stringify(configuration(options, port, admin)));
   const { path } = await findBinary('envoy');
+  const [command = path, ...before] = [...(options.under ?? []), path];
   const { pid } = processes.start(
-    path,
-    ['-c', file, '--concurrency', String(options.workers ?? 1), '--disable-hot-restart', '-l', 'error'],
+    command,
+    [...before, '-c', file, '--concurrency', String(options.workers ?? 1), '--disable-hot-restart', '-l', 'error'],
     options.core,
   );
-  await until(() => answers(`http://127.0.0.1:${port}/`), `proxy ${options.name} answers`);
+  const patience = options.under === undefined ? START_MS : START_UNDER_MS;
+  await until(() => answers(`http://127.0.0.1:${port}/`), `proxy ${options.name} answers`, patience);
   return { name: options.name, pid, port, adminPort: admin };
 }
 

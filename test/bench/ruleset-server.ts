@@ -104,11 +104,11 @@ export class RulesetServer {
     this.#vms.clear();
   }
 
-  /** Waits until every worker of the workload's proxy has said that it runs its ruleset. */
-  inForce(workload: string): Promise<void> {
+  /** Waits until every worker of the workload's proxy has said that it runs its ruleset. @param ms how long at most */
+  inForce(workload: string, ms?: number): Promise<void> {
     const bytes = this.#rulesets.get(workload);
     const version = bytes && rulesetVersion(bytes);
-    return until(() => this.#acknowledged.get(workload) === version, `${workload} runs its ruleset`);
+    return until(() => this.#acknowledged.get(workload) === version, `${workload} runs its ruleset`, ms);
   }
 
   stop(): void {
