@@ -10,6 +10,12 @@ const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** A header's value as it may be sent. */
 export const headerValue = z.string().max(8192).regex(HEADER_VALUE, 'has a control character');
 
+/** A header's name as Envoy keeps it. */
+export function keptName(name: string): string {
+  const lower = name.toLowerCase();
+  return lower === 'host' ? ':authority' : lower;
+}
+
 /** A header's name. @param pseudo pseudo-headers that may be named too */
 export function writtenName(pseudo: readonly string[] = []) {
   return z

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { atLeastOne } from './choice.ts';
+import { keptName } from './header-text.ts';
 import { LIMITS } from './limits.ts';
 import { namedMatch, nameMatch, stringMatch } from './string-match.ts';
 
@@ -8,15 +9,7 @@ import { namedMatch, nameMatch, stringMatch } from './string-match.ts';
 const HEADER_NAME = /^:?[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const COOKIE_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
-/** A header's name as Envoy keeps it. */
-export const headerName = z
-  .string()
-  .regex(HEADER_NAME, 'is no header name')
-  .max(256)
-  .transform((name) => {
-    const lower = name.toLowerCase();
-    return lower === 'host' ? ':authority' : lower;
-  });
+export const headerName = z.string().regex(HEADER_NAME, 'is no header name').max(256).transform(keptName);
 
 export const cookieName = z.string().regex(COOKIE_NAME, 'is no cookie name').max(256);
 

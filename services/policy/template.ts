@@ -1,3 +1,5 @@
+import { keptName } from './header-text.ts';
+
 /** Texts with places that the request fills: `{{method}}`, `{{path}}`, `{{header x-user}}`. */
 
 export type Segment =
@@ -21,7 +23,7 @@ export function parseTemplate(text: string): Segment[] | { unknown: string } {
     const word = found[1] ?? '';
     const header = HEADER.exec(word)?.[1];
     if (word === 'method' || word === 'path') segments.push({ kind: word });
-    else if (header !== undefined) segments.push({ kind: 'header', name: header.toLowerCase() });
+    else if (header !== undefined) segments.push({ kind: 'header', name: keptName(header) });
     else return { unknown: found[0] };
   }
   if (from < text.length) segments.push({ kind: 'text', text: text.slice(from) });

@@ -8,8 +8,11 @@ import { asText, asWire } from './wire.ts';
 /** No answer by then is none: longer than any delay that a real-time case would ask for. */
 const PATIENCE_MS = 60_000;
 
-/** An answer as the client got it; status 0 when the connection ended without one. */
+/** An answer as the client got it. */
 export interface Answer {
+  /** The connection ended before the answer did. */
+  readonly broken: boolean;
+  /** 0 when it ended before there was any. */
   readonly status: number;
   readonly headers: readonly Header[];
   readonly body: string;
@@ -50,8 +53,8 @@ export class Client {
 
 function answerTo(sent: ClientRequest): Promise<Omit<Answer, 'ms'>> {
   return new Promise((resolve, reject) => {
-    const failed = (error: NodeJS.ErrnoException): void => {
-      if (error.code === 'ECONNRESET' || error.code === 'EPIPE') resolve({ status: 0, headers: [], body: '' });
+    const failed = (error: NodeJS.ErrnoException, so: Pick<Answer, 'status' | 'headers' | 'body'>): void => {
+      if (error.code === 'ECONNRESET' || error.code === 'EPIPE') resolve({ broken: true, ...so });
       else reject(error);
     };
     const head = ({ statusCode = 0, rawHeaders }: IncomingMessage) => ({
@@ -61,17 +64,18 @@ function answerTo(sent: ClientRequest): Promise<Omit<Answer, 'ms'>> {
     sent.on('response', (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', failed);
-      response.on('end', () => resolve({ ...head(response), body: Buffer.concat(chunks).toString() }));
+      const soFar = () => ({ ...head(response), body: Buffer.concat(chunks).toString() });
+      response.on('error', (error) => failed(error, soFar()));
+      response.on('end', () => resolve({ broken: false, ...soFar() }));
     });
     // A tunnel is no exchange that a case could judge further.
     for (const event of ['connect', 'upgrade'] as const) {
       sent.on(event, (response, socket) => {
         socket.destroy();
-        resolve({ ...head(response), body: '' });
+        resolve({ broken: false, ...head(response), body: '' });
       });
     }
-    sent.on('error', failed);
+    sent.on('error', (error) => failed(error, { status: 0, headers: [], body: '' }));
     // Not the socket's own limit, which a trickle of bytes would put off.
     const patience = setTimeout(() => sent.destroy(new Error(`no answer within ${PATIENCE_MS} ms`)), PATIENCE_MS);
     sent.on('close', () => clearTimeout(patience));

@@ -5,15 +5,17 @@ export interface Line {
   /** `FILE:NUMBER`. */
   readonly place: string;
   readonly value: unknown;
+  /** Why it is no JSON. */
+  readonly unreadable?: string;
 }
 
-/** A file of cases that can't be read; the message says which, and which line. */
+/** A file of cases that can't be read; the message says which. */
 export class UnreadableCases extends Error {}
 
 /**
  * Reads files of one JSON value a line. Empty lines are passed over.
  *
- * @throws UnreadableCases when one is not there, has no case or a line that is no JSON
+ * @throws UnreadableCases when one is not there or has no case
  */
 export function readLines(files: readonly string[]): Line[] {
   return files.flatMap((file) => {
@@ -21,7 +23,7 @@ export function readLines(files: readonly string[]): Line[] {
       .split('\n')
       .map((text, i) => ({ text: text.trim(), place: `${file}:${i + 1}` }))
       .filter(({ text }) => text !== '')
-      .map(({ text, place }) => ({ place, value: parse(text, place) }));
+      .map(({ text, place }) => ({ place, ...parsed(text) }));
     if (lines.length === 0) throw new UnreadableCases(`${file} has no cases`);
     return lines;
   });
@@ -36,10 +38,10 @@ function textOf(file: string): string {
   }
 }
 
-function parse(text: string, place: string): unknown {
+function parsed(text: string): Pick<Line, 'value' | 'unreadable'> {
   try {
-    return JSON.parse(text);
+    return { value: JSON.parse(text) };
   } catch (error) {
-    throw new UnreadableCases(`${place} is no JSON: ${(error as Error).message}`);
+    return { value: undefined, unreadable: (error as Error).message };
   }
 }

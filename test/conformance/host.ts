@@ -1,4 +1,5 @@
-import type { Case, Header, Kind } from './case.ts';
+import type { Case, Header } from './case.ts';
+import type { Kinds } from './kinds.ts';
 
 /** Where cases run: the filter in Node's host or in Envoy. */
 export interface Host {
@@ -20,8 +21,12 @@ export interface Trial {
 
 /** What became of one request, as its client saw it. */
 export interface Seen {
-  readonly fault: Kind;
+  readonly kinds: Kinds;
+  /** `<policy>/<index>` of the rule that did it, or only counted it in a shadow; undefined where the host can't tell. */
+  readonly rule?: string | undefined;
+  /** 0 when the connection ended without an answer. */
   readonly status: number;
+  /** As far as it came. */
   readonly body: string;
   readonly headers: readonly Header[];
   /** Milliseconds from sending to the answer; in Node those that it was held. */
@@ -49,5 +54,5 @@ export function answerHeaders({ status, headers, body }: Case['upstream']): read
 
 /** Whether an answer has a body at all (RFC 9110, sections 9.3.2 and 6.4.1). */
 export function hasBody(method: string, status: number): boolean {
-  return method !== 'HEAD' && status !== 204 && status !== 304;
+  return method !== 'HEAD' && status >= 200 && status !== 204 && status !== 304;
 }

@@ -7,11 +7,12 @@ import { freePorts } from '../../cli/sandbox/ports.ts';
 import { compileRuleset, rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
 import { RulesetServer } from '../bench/ruleset-server.ts';
 import { Processes, until } from '../support/processes.ts';
-import type { Header, Kind } from './case.ts';
+import type { Header } from './case.ts';
 import { type Answer, Client } from './client.ts';
 import { authorityOf, type Host, hasBody, type Seen, type Trial, wireHeaders } from './host.ts';
-import { namesRule } from './judge.ts';
+import { kindsOf, ruleNamed } from './kinds.ts';
 import { selfSigned, withMutualTls } from './mutual-tls.ts';
+import { type Told, toldBy, withTold } from './told.ts';
 import { type Arrived, UpstreamServer } from './upstream.ts';
 
 /**
@@ -83,7 +84,8 @@ async function startEnvoy(processes: Processes, upstreamPort: number, controlPla
     accessLog: join(processes.folder, 'access.log'),
   });
   const file = join(processes.folder, 'envoy.json');
-  writeFileSync(file, JSON.stringify(withMutualTls(configuration, tls, await selfSigned(`spiffe://cluster.local/ns/demo/sa/${NAME}`))));
+  const certificate = await selfSigned(`spiffe://cluster.local/ns/demo/sa/${NAME}`);
+  writeFileSync(file, JSON.stringify(withMutualTls(withTold(configuration), tls, certificate)));
   const { path } = await findBinary('envoy');
   processes.start(path, ['-c', file, '--concurrency', '1', '--disable-hot-restart', '--log-level', 'error']);
   await until(async () => (await fetch(`http://127.0.0.1:${admin}/ready`).catch(() => undefined))?.ok === true, 'Envoy is ready');
@@ -159,32 +161,36 @@ class InEnvoy implements Host {
   }
 }
 
-/** What became of each request; the delayed ones are those that took longest. */
+interface Exchanged extends Told {
+  readonly answer: Answer;
+}
+
+/** What became of each request; the delayed ones are those faulted ones that took longest. */
 function classified(trial: Trial, answers: readonly Answer[], arrived: readonly Arrived[], counted: Record<Counter, number>): Seen[] {
-  const changesRequests = counted.request_changes > 0;
-  if (!changesRequests && arrived.some((one) => !isUntouched(one, trial))) throw new Error('the service got another request than was sent');
-  const slowest = new Set([...answers].sort((a, b) => b.ms - a.ms).slice(0, counted.delays));
-  const kindOf = (answer: Answer): Kind => {
-    const wasHeld = slowest.has(answer);
-    if (answer.status === 0) return 'reset';
-    if (namesRule(answer.headers)) {
-      if (counted.aborts === 0) return 'response';
-      return wasHeld ? 'delay+abort' : 'abort';
-    }
-    if (!isServices(answer, trial)) {
-      throw new Error(`an answer (${answer.status}) is not the service's, and names no rule`);
-    }
-    if (wasHeld) return 'delay';
-    return changesRequests ? 'request' : 'none';
-  };
-  return answers.map((answer) => {
-    const { status, headers, body, ms } = answer;
-    return { fault: kindOf(answer), status, headers, body, delayMs: Math.round(ms * 10) / 10 };
+  const requestChanged = counted.request_changes > 0;
+  if (!requestChanged && arrived.some((one) => !isUntouched(one, trial))) throw new Error('the service got another request than was sent');
+  const all = answers.map((answer): Exchanged => ({ answer, ...toldBy(answer.headers) }));
+  const faulted = all.filter(({ answer, maker, fault }) => answer.broken || maker === 'filter' || fault !== undefined);
+  const slowest = new Set([...faulted].sort((a, b) => b.answer.ms - a.answer.ms).slice(0, counted.delays));
+  const isFaulted = new Set(faulted);
+  return all.map((one): Seen => {
+    const { headers, maker, fault, shadow } = one;
+    const { status, body, ms, broken } = one.answer;
+    if (!isFaulted.has(one) && !isServices(one, trial)) throw new Error(`an answer (${status}) is not the service's, and names no rule`);
+    const named = ruleNamed(headers);
+    const kinds = kindsOf({
+      reset: broken,
+      aborted: !broken && maker === 'filter',
+      delayed: slowest.has(one),
+      responseChanged: maker === 'service' && fault !== undefined && named === fault,
+      requestChanged: requestChanged && isFaulted.has(one),
+    });
+    return { kinds, rule: maker === 'filter' ? named : (fault ?? shadow), status, headers, body, delayMs: Math.round(ms * 10) / 10 };
   });
 }
 
 /** Whether the answer is the service's, unchanged. */
-function isServices({ status, body, headers }: Answer, { request, upstream }: Trial): boolean {
+function isServices({ answer: { status, body }, headers }: Exchanged, { request, upstream }: Trial): boolean {
   const sent = hasBody(request.method, upstream.status) ? upstream.body : '';
   return status === upstream.status && body === sent && hasAll(headers, upstream.headers);
 }

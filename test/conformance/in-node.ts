@@ -1,11 +1,8 @@
 import { rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
 import { Envoy } from '../filter/envoy.ts';
-import { bytes, unpair } from '../support/header-pairs.ts';
-import { Exchange } from '../support/wasm-exchange.ts';
-import type { Header } from './case.ts';
-import { answerHeaders, authorityOf, type Host, hasBody, type Seen, type Trial, wireHeaders } from './host.ts';
-import { namesRule } from './judge.ts';
-import { seenByClient } from './local-reply.ts';
+import { bytes } from '../support/header-pairs.ts';
+import type { Host, Seen, Trial } from './host.ts';
+import { NodeRequest } from './node-request.ts';
 
 /** The built filter in Node's host, in one VM and in virtual time. */
 
@@ -52,79 +49,42 @@ class Lab {
     if (source === undefined) envoy.process.properties.delete(SOURCE);
     else envoy.process.properties.set(SOURCE, bytes(source));
 
+    const root = this.#roots[trial.direction];
     const seen: Seen[] = [];
     while (seen.length < trial.repeat) {
-      const exchanges = Array.from({ length: Math.min(BATCH, trial.repeat - seen.length) }, () => this.#begin(trial));
-      const held = waitForAll(envoy, exchanges);
-      for (const exchange of exchanges) {
-        seen.push(outcome(exchange, held.get(exchange) ?? 0, trial));
-        envoy.vm.end(exchange.stream);
+      const requests = Array.from({ length: Math.min(BATCH, trial.repeat - seen.length) }, () => new NodeRequest(envoy, root, trial));
+      const held = waitForAll(envoy, requests);
+      for (const request of requests) {
+        seen.push(request.outcome(held.get(request) ?? 0));
+        request.end();
       }
       // The lease must not end while virtual time passes.
       if (held.size > 0) envoy.unchanged();
     }
     return seen;
   }
-
-  #begin({ request, direction, upstream }: Trial): Exchange {
-    const body = request.body === '' ? undefined : bytes(request.body);
-    const stream = this.#envoy.vm.request(this.#roots[direction], headersOf(request), body === undefined);
-    const { status, body: answer } = upstream;
-    return new Exchange(stream, body, {
-      headers: [[':status', String(status)], ...answerHeaders(upstream).map(([name, value]): Header => [name.toLowerCase(), value])],
-      body: hasBody(request.method, status) && answer !== '' ? bytes(answer) : undefined,
-    });
-  }
 }
 
-/** The headers as the filter gets them. */
-function headersOf(request: Trial['request']): Header[] {
-  return [
-    [':method', request.method],
-    [':path', request.path],
-    [':authority', authorityOf(request)],
-    [':scheme', 'http'],
-    // Envoy adds these before any filter.
-    ['x-forwarded-proto', 'http'],
-    ['x-request-id', '6f6ab3a2-8f7b-4c2b-9d0e-3f1f0c9a7b55'],
-    ...wireHeaders(request),
-  ];
-}
-
-/** Moves the clock from timer to timer until no exchange is held any more. @returns how long each was, to the ms */
-function waitForAll(envoy: Envoy, exchanges: readonly Exchange[]): Map<Exchange, number> {
-  const held = new Map<Exchange, number>();
-  let waiting = exchanges.filter(({ over }) => !over);
+/**
+ * Moves the clock from timer to timer until no request is held any more.
+ *
+ * @returns how long each was, to the ms
+ * @throws Error when one is held for longer than any rule says
+ */
+function waitForAll(envoy: Envoy, requests: readonly NodeRequest[]): Map<NodeRequest, number> {
+  const held = new Map<NodeRequest, number>();
+  let waiting = requests.filter(({ over }) => !over);
   const begun = envoy.process.nowNs;
   const passed = (): number => Number(envoy.process.nowNs - begun) / 1e6;
-  while (waiting.length > 0 && passed() <= LONGEST_MS) {
+  while (waiting.length > 0) {
+    if (passed() > LONGEST_MS) throw new Error(`the filter held the request for more than ${LONGEST_MS} ms`);
     const next = [...envoy.vm.timers.values()].reduce((least, { at }) => (at < least ? at : least), envoy.process.nowNs + 1_000_000_000n);
     envoy.process.advance(Math.max(Number(next - envoy.process.nowNs) / 1e6, 0));
-    for (const exchange of waiting) {
-      exchange.advance();
-      if (exchange.over) held.set(exchange, passed());
+    for (const request of waiting) {
+      request.advance();
+      if (request.over) held.set(request, passed());
     }
     waiting = waiting.filter(({ over }) => !over);
   }
   return held;
-}
-
-function outcome(exchange: Exchange, delayMs: number, { request, upstream }: Trial): Seen {
-  const { stream, held, over } = exchange;
-  const [reply] = stream.replies;
-  if (stream.replies.length > 1) throw new Error('the filter answered one request twice');
-  if (!over) throw new Error(`the filter held the request for more than ${LONGEST_MS} ms`);
-  if (stream.reset) return { fault: 'reset', status: 0, body: '', headers: [], delayMs };
-  if (reply !== undefined) return { fault: held ? 'delay+abort' : 'abort', ...seenByClient(reply, request), delayMs };
-  const headers = stream.responseHeaders.filter(([name]) => name !== ':status');
-  const status = Number(stream.responseHeaders.find(([name]) => name === ':status')?.[1]);
-  const body = Buffer.from(exchange.responseBody).toString();
-  const answered = { status, body: hasBody(request.method, status) ? body : '', headers, delayMs };
-  const sent = hasBody(request.method, upstream.status) ? upstream.body : '';
-  const changed = status !== upstream.status || answered.body !== sent || namesRule(headers);
-  const changedRequest =
-    JSON.stringify(unpair(stream.headers)) !== JSON.stringify(headersOf(request).map(([name, value]) => [name, value]));
-  const arrived = Buffer.from(exchange.requestBody).toString();
-  const fault = changed ? 'response' : held ? 'delay' : changedRequest || arrived !== request.body ? 'request' : 'none';
-  return { fault, ...answered };
 }

@@ -1,71 +1,68 @@
-import { HEADER_FAULT } from '../../filter/assembly/protocol.ts';
 import { binomialInterval } from '../bench/statistics.ts';
 import type { Expectation } from './case.ts';
 import type { Seen } from './host.ts';
 
 /** What a request came to, in the words of an expectation. */
-export interface Got {
-  readonly fault: string;
+interface Got extends Omit<Seen, 'rule'> {
   readonly policy?: string | undefined;
   readonly rule?: number | undefined;
-  readonly status: number;
-  readonly body: string;
-  readonly headers: Seen['headers'];
-  readonly delayMs: number;
 }
 
 const CONFIDENCE = 0.999;
 
-/** Whether an answer names the rule that made it what it is. */
-export function namesRule(headers: Seen['headers']): boolean {
-  return headers.some(([name]) => name.toLowerCase() === HEADER_FAULT);
-}
-
-/** The rule that an answer names, as `policy/rule` in its header. */
-export function namedRule({ headers }: Seen): { policy: string; rule: number } | undefined {
-  const found = headers.find(([name]) => name.toLowerCase() === HEADER_FAULT)?.[1].split('/');
-  return found === undefined ? undefined : { policy: found[0] ?? '', rule: Number(found[1]) };
-}
-
 /**
  * Compares what became of all requests of a case with what it expects.
  *
- * @param rule which rule decided, per request
+ * @param deciding the rule that decides such a request, where the host couldn't tell it
  * @returns what was got instead, or undefined when all is as expected; `late` when nothing is wrong but that a request went on too late
  */
 export function judge(
   expected: Expectation,
   seen: readonly Seen[],
-  rule: (one: Seen) => { policy: string; rule: number } | undefined,
+  deciding: string | undefined,
   lateMs: number,
 ): { got: object; late: boolean } | undefined {
-  const judged = expected.rate === undefined ? seen : seen.filter(({ fault }) => fault !== 'none');
-  if (expected.rate !== undefined) {
-    const { low, high } = counts(seen.length, expected.rate);
-    if (judged.length < low || judged.length > high) {
-      return { got: { faulted: judged.length, requests: seen.length, allowed: [low, high] }, late: false };
-    }
-  }
-  for (const one of judged) {
-    const got: Got = { ...one, ...rule(one) };
+  const all = seen.map((one): Got => ({ ...one, ...partsOf(one.rule ?? deciding) }));
+  const judged = expected.rate === undefined ? all : all.filter((got) => isMeant(expected, got));
+  const wrongShare = expected.rate === undefined ? undefined : shareProblem(expected.rate, judged.length, seen.length);
+  if (wrongShare !== undefined) return { got: wrongShare, late: false };
+  for (const got of judged) {
     const wrong = mismatches(expected, got, lateMs);
     if (wrong.length === 0) continue;
     const late = wrong.every((key) => key === 'delayMs') && got.delayMs > (expected.delayMs ?? 0);
-    return { got: { ...shown(expected, got), ...(seen.length > 1 && { request: seen.indexOf(one) + 1 }) }, late };
+    return { got: { ...shown(expected, got), ...(seen.length > 1 && { request: all.indexOf(got) + 1 }) }, late };
   }
   return undefined;
 }
 
-/** How many of `requests` may be faulted when each is with probability `rate`. */
-function counts(requests: number, rate: number): { low: number; high: number } {
-  if (rate === 0 || rate === 1) return { low: rate * requests, high: rate * requests };
-  return binomialInterval(requests, rate, CONFIDENCE);
+function partsOf(rule: string | undefined): { policy?: string | undefined; rule: number | undefined } {
+  const [policy, index] = rule?.split('/') ?? [];
+  return { policy, rule: index === undefined ? undefined : Number(index) };
+}
+
+export function isFaulted({ kinds }: Pick<Seen, 'kinds'>): boolean {
+  return kinds[0] !== 'none';
+}
+
+/** Whether a request is one of those that a share is about: what is done to it, and by whom, is what is expected. */
+function isMeant({ fault, policy, rule, rate }: Expectation, got: Got): boolean {
+  // "None, at a rate of 0": no request is faulted.
+  const isKind = fault === undefined || (fault === 'none' && rate === 0) ? isFaulted(got) : got.kinds.includes(fault);
+  return isKind && (policy ?? got.policy) === got.policy && (rule ?? got.rule) === got.rule;
+}
+
+/** What is wrong with so many of all requests when each is one of them with probability `rate`. */
+function shareProblem(rate: number, count: number, requests: number): object | undefined {
+  const exactly = rate * requests;
+  const { low, high } = rate === 0 || rate === 1 ? { low: exactly, high: exactly } : binomialInterval(requests, rate, CONFIDENCE);
+  return count < low || count > high ? { asExpected: count, requests, allowed: [low, high] } : undefined;
 }
 
 function mismatches(expected: Expectation, got: Got, lateMs: number): string[] {
-  const { headers = [], delayMs } = expected;
+  const { fault, headers = [], delayMs } = expected;
   const wrong: string[] = [];
-  for (const key of ['fault', 'policy', 'rule', 'status', 'body'] as const) {
+  if (fault !== undefined && !got.kinds.includes(fault)) wrong.push('fault');
+  for (const key of ['policy', 'rule', 'status', 'body'] as const) {
     if (expected[key] !== undefined && expected[key] !== got[key]) wrong.push(key);
   }
   if (!headers.every(([name, value]) => got.headers.some((one) => one[0].toLowerCase() === name.toLowerCase() && one[1] === value))) {
@@ -77,7 +74,7 @@ function mismatches(expected: Expectation, got: Got, lateMs: number): string[] {
 
 /** What was expected of, and always what was done and by which rule. */
 function shown(expected: Expectation, got: Got): object {
-  const always = { fault: got.fault, ...(got.policy !== undefined && { policy: got.policy, rule: got.rule }), status: got.status };
+  const always = { fault: got.kinds[0], ...(got.policy !== undefined && { policy: got.policy, rule: got.rule }), status: got.status };
   return {
     ...always,
     ...(expected.body !== undefined && { body: got.body }),

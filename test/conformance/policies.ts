@@ -37,14 +37,15 @@ export function rulesetOf(policies: readonly Policy[], proxy: Identity, appliedA
 }
 
 /**
- * The same policies, each rule of which aborts at once: the answer names the rule that decides, which a delay doesn't tell.
- * Which rule decides hangs on the matches alone.
+ * The same policies, each rule of which aborts at once: the answer names the rule that decides, which a reset, a lost draw and a rule that
+ * does nothing don't tell. Which rule decides hangs on the matches alone.
  */
 export function naming(policies: readonly Policy[]): Policy[] {
   return policies.map(({ metadata, spec }) => ({
     metadata,
     spec: {
       ...spec,
+      mode: 'enforce',
       rules: spec.rules.map(({ match, fault: { duration_seconds } }) => ({
         ...(match && { match }),
         fault: { percentage: 100, start_delay_ms: 0, duration_seconds, abort: { httpStatus: 503 } },

@@ -1,8 +1,8 @@
 import type { Policy } from '../../services/policy/schema.ts';
-import { type Case, type Kind, readCase } from './case.ts';
+import { type Case, readCase } from './case.ts';
 import type { Line } from './files.ts';
 import type { Host } from './host.ts';
-import { judge, namedRule } from './judge.ts';
+import { isFaulted, judge } from './judge.ts';
 import { checkPolicies, identityOf, naming, rulesetOf } from './policies.ts';
 
 /** How often a case is run when its only fault is lateness. */
@@ -31,7 +31,8 @@ export async function runCases(lines: readonly Line[], host: Host, onFailure: (f
   return { passed: lines.length - failures.length, failures };
 }
 
-async function runLine({ place, value }: Line, host: Host): Promise<Failure | undefined> {
+async function runLine({ place, value, unreadable }: Line, host: Host): Promise<Failure | undefined> {
+  if (unreadable !== undefined) return { name: place, expected: null, got: { error: `can't be run: is no JSON: ${unreadable}` } };
   const given = (typeof value === 'object' && value !== null ? value : {}) as Partial<Record<string, unknown>>;
   const name = typeof given.name === 'string' && given.name !== '' ? given.name : place;
   const expected = given.expect ?? (given.invalid === undefined ? null : { invalid: given.invalid });
@@ -65,25 +66,22 @@ async function runCase(one: Case, host: Host): Promise<object | undefined> {
 
 async function attemptCase(one: Case, policies: readonly Policy[], host: Host): Promise<ReturnType<typeof judge>> {
   const expected = one.expect ?? {};
-  const seen = await host.run(trialOf(one, policies, one.repeat));
+  const seen = await host.run(trialOf(one, policies));
   const asksRule = expected.policy !== undefined || expected.rule !== undefined;
-  const silent = asksRule && seen.some(({ fault }) => isSilent(fault)) ? await ruleThatDecides(one, policies, host) : undefined;
-  return judge(expected, seen, (request) => (isSilent(request.fault) ? silent : namedRule(request)), host.lateMs);
+  const untold = asksRule && seen.some((request) => request.rule === undefined && (expected.rate === undefined || isFaulted(request)));
+  return judge(expected, seen, untold ? await decidingRule(one, policies, host) : undefined, host.lateMs);
 }
 
-/** Whether a fault leaves no trace of its rule in the answer. */
-function isSilent(fault: Kind): boolean {
-  return fault === 'delay' || fault === 'request' || fault === 'reset';
+/** The rule that decides where nothing tells it: the same requests are sent again, where every rule names itself. */
+async function decidingRule(one: Case, policies: readonly Policy[], host: Host): Promise<string | undefined> {
+  const named = await host.run(trialOf(one, naming(policies)));
+  return named.find(isFaulted)?.rule;
 }
 
-/** The rule of a silent fault: the same request is sent again, where every rule names itself. */
-async function ruleThatDecides(one: Case, policies: readonly Policy[], host: Host): Promise<ReturnType<typeof namedRule>> {
-  const [named] = await host.run(trialOf(one, naming(policies), 1));
-  return named && namedRule(named);
-}
-
-function trialOf({ proxy, request, upstream, afterMs }: Case, policies: readonly Policy[], repeat: number) {
+function trialOf({ proxy, request, upstream, repeat, afterMs }: Case, policies: readonly Policy[]) {
   const identity = identityOf(proxy);
   const ruleset = (now: number): Uint8Array => rulesetOf(policies, identity, now - afterMs);
-  return { ruleset, direction: proxy.direction, request, upstream, repeat };
+  // A connection from the workload itself shows no certificate.
+  const source = proxy.direction === 'outbound' || request.source === '' ? undefined : request.source;
+  return { ruleset, direction: proxy.direction, request: { ...request, source }, upstream, repeat };
 }

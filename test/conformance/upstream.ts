@@ -1,7 +1,7 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Case, Header } from './case.ts';
-import { answerHeaders } from './host.ts';
+import { answerHeaders, hasBody } from './host.ts';
 import { asText, asWire } from './wire.ts';
 
 /** A request as the service got it. */
@@ -42,6 +42,17 @@ export class UpstreamServer {
           );
           response.end(body);
         });
+      });
+      server.on('upgrade', (request, socket) => {
+        started.#arrived.push(arrived(request, Buffer.alloc(0)));
+        const { status, headers, body } = started.answer;
+        const fields = [...answerHeaders({ status, headers, body }), ...(status === 101 ? [] : [['connection', 'close'] as const])];
+        const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...fields.map(([name, value]) => `${name}: ${asWire(value)}`)];
+        socket.write(`${head.join('\r\n')}\r\n\r\n`, 'latin1');
+        if (hasBody('GET', status)) socket.end(body);
+        // The client ends the tunnel.
+        else socket.on('data', () => {}).on('end', () => socket.end());
+        socket.on('error', () => socket.destroy());
       });
       server.listen(0, '127.0.0.1', () => {
         started = new UpstreamServer(server);

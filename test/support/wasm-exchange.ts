@@ -20,9 +20,9 @@ export class Exchange {
   readonly #toService: Uint8Array[] = [];
   readonly #toClient: Uint8Array[] = [];
   readonly #steps: Generator<undefined>;
-  /** It was held at least once. */
-  held = false;
   over = false;
+  /** The client has the head of the service's answer. */
+  answered = false;
 
   /**
    * @param stream whose headers the filter has had
@@ -73,6 +73,7 @@ export class Exchange {
       yield* this.#until(() => stream.continuedResponse > 0);
     }
     if (this.#cutShort) return;
+    this.answered = true;
     if (body !== undefined) {
       yield* this.#way(
         body,
@@ -108,9 +109,6 @@ export class Exchange {
   }
 
   *#until(done: () => boolean): Generator<undefined> {
-    while (!done() && !this.#cutShort) {
-      this.held = true;
-      yield;
-    }
+    while (!done() && !this.#cutShort) yield;
   }
 }

@@ -23,6 +23,7 @@ const ATOMS = [
   'é',
   'σ',
   '\\x{10ffff}',
+  '\\C',
   '\\n',
   '_',
   '-',
@@ -86,6 +87,9 @@ describe('regular expressions', () => {
     ['\\x{e9}\\x41\\101', ['éAA'], ['eAA']],
     ['(?P<n>a)(?<m>b)', ['ab'], ['a']],
     ['', [''], ['a']],
+    ['\\C\\C\\C', ['本', 'aé'], ['é', 'abcd']],
+    ['\\Q\\C\\E\\\\C', ['\\C\\C'], ['\\Ca']],
+    ['(?P<hfi_any_byte_0>a)\\C', ['ab'], ['bb']],
   ] as const) {
     it(`matches ${expression}`, () => {
       for (const one of yes) assert.ok(matches(expression, one), one);
@@ -94,23 +98,31 @@ describe('regular expressions', () => {
   }
 
   for (const [expression, message, position] of [
-    ['a(', /missing closing \)/, undefined],
-    ['a[b', /missing closing \]: \[b/, 1],
-    ['\\8', /invalid escape sequence/, undefined],
-    ['ab**', /invalid nested repetition operator: \*\*/, 2],
-    ['a(?=b)', /invalid or unsupported Perl syntax: \(\?=/, 1],
-    ['(?<=a)b', /^invalid /, undefined],
-    ['(a)\\1', /invalid escape sequence: \\1/, 3],
-    ['x{1001}', /invalid repeat count: \{1001\}/, 1],
-    ['((a{100}){100}){100}', /invalid repeat count: \{100\}/, undefined],
-    ['[b-a]', /invalid character class range: b-a/, 1],
-    ['(?P<n>a)(?P<n>b)', /duplicate capture group name: n/, undefined],
+    ['a(', 'missing closing )', 1],
+    ['\\Q(\\E[(](a|(b)', 'missing closing )', 8],
+    ['a)b(', 'unexpected )', 1],
+    ['a\\', 'trailing backslash at end of expression', 1],
+    ['a[b', 'missing closing ]: [b', 1],
+    ['\\8', 'invalid escape sequence: \\8', 0],
+    ['\\\\8\\8', 'invalid escape sequence: \\8', 3],
+    ['\\C\\C\\Z\\Z', 'invalid escape sequence: \\Z', 4],
+    ['[\\C]', 'invalid escape sequence: \\C', 1],
+    ['ab**', 'invalid nested repetition operator: **', 2],
+    ['a(?=b)', 'invalid or unsupported Perl syntax: (?=', 1],
+    ['a(?<=a)b', 'invalid or unsupported Perl syntax: (?<=', 1],
+    ['(a)\\1', 'invalid escape sequence: \\1', 3],
+    ['x{1001}', 'invalid repeat count: {1001}', 1],
+    ['((a{100}){100}){100}', 'invalid repeat count: {100}', 9],
+    ['[b-a]', 'invalid character class range: b-a', 1],
+    ['(?P<n>a)(?P<n>b)', 'duplicate capture group name: n', 12],
   ] as const) {
-    it(`refuses ${expression}`, () => {
-      assert.throws(
-        () => compileRegex(expression),
-        (error) => error instanceof RegexProblem && message.test(error.message) && error.position === position,
-      );
+    it(`refuses ${expression}, and says where`, () => {
+      for (const ignoreCase of [false, true]) {
+        assert.throws(
+          () => compileRegex(expression, { ignoreCase }),
+          (error) => error instanceof RegexProblem && error.message === message && error.position === position,
+        );
+      }
     });
   }
 

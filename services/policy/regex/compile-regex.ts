@@ -2,6 +2,7 @@ import { RE2JSSyntaxException } from 're2js';
 import { type Automaton, determinize } from './determinize.ts';
 import { minimize } from './minimize.ts';
 import { type Program, programOf } from './program.ts';
+import { syntaxProblem } from './syntax-error.ts';
 
 /** What the filter runs over a text: one step a byte, whatever the expression. */
 export type Dfa = Automaton;
@@ -61,17 +62,9 @@ function parse(pattern: string, ignoreCase: boolean): Program | undefined {
   try {
     return programOf(pattern, ignoreCase, MOST_STEPS);
   } catch (error) {
-    if (error instanceof RE2JSSyntaxException) {
-      const { error: reason, input } = error as unknown as { readonly error: string; readonly input: string | null };
-      if (input === null || input === '' || input === pattern) throw new RegexProblem(reason);
-      // re2js tells the fragment, not its place.
-      const at = pattern.indexOf(input);
-      throw new RegexProblem(`${reason}: ${input}`, at === pattern.lastIndexOf(input) && at !== -1 ? at : undefined);
-    }
-    if (error instanceof Error && error.message === 'lookbehind') {
-      throw new RegexProblem('invalid or unsupported Perl syntax: (?<', Math.max(0, pattern.indexOf('(?<')));
-    }
-    throw error;
+    if (!(error instanceof RE2JSSyntaxException)) throw error;
+    const { message, position } = syntaxProblem(pattern, ignoreCase, error);
+    throw new RegexProblem(message, position);
   }
 }
 

@@ -1,4 +1,5 @@
 import { RE2JS } from 're2js';
+import { type Grouped, withAnyByteGroups } from './any-byte.ts';
 import { type ByteRange, utf8Ranges } from './utf8-ranges.ts';
 
 /**
@@ -43,7 +44,9 @@ interface Instruction {
 }
 
 interface Compiled {
-  readonly prog: { readonly inst: readonly Instruction[]; readonly start: number; readonly numLb: number };
+  readonly prog: { readonly inst: readonly Instruction[]; readonly start: number };
+  /** Numbers of the named groups. */
+  readonly namedGroups: Readonly<Record<string, number>>;
 }
 
 const ALT = 1;
@@ -64,11 +67,12 @@ const LAST_RUNE = 0x10ffff;
 /**
  * @param most edges over bytes
  * @returns undefined when there are more
- * @throws Error of re2js when it is no regular expression; Error 'lookbehind' for what only re2js knows
+ * @throws RE2JSSyntaxException when it is no regular expression
  */
 export function programOf(pattern: string, ignoreCase: boolean, most: number): Program | undefined {
-  const { prog } = RE2JS.compile(pattern, ignoreCase ? RE2JS.CASE_INSENSITIVE : 0).re2() as unknown as Compiled;
-  if (prog.numLb > 0) throw new Error('lookbehind');
+  const grouped = withAnyByteGroups(pattern);
+  const compiled = RE2JS.compile(grouped.pattern, ignoreCase ? RE2JS.CASE_INSENSITIVE : 0).re2() as unknown as Compiled;
+  const { prog } = compiled;
   const nodes: Node[] = [];
   const tails = new Map<string, number>();
   let assertions = 0;
@@ -87,6 +91,7 @@ export function programOf(pattern: string, ignoreCase: boolean, most: number): P
     tails.set(key, number);
     return number;
   };
+  const anyByte = anyByteInstructions(compiled, grouped);
   for (const instruction of prog.inst) {
     const { op, out, arg } = instruction;
     if (op === ALT || op === ALT_MATCH) nodes.push({ kind: 'split', to: [out, arg] });
@@ -96,6 +101,8 @@ export function programOf(pattern: string, ignoreCase: boolean, most: number): P
     else if (op === EMPTY_WIDTH) {
       assertions |= arg;
       nodes.push({ kind: 'assert', flags: arg, to: out });
+    } else if (anyByte.has(instruction)) {
+      nodes.push({ kind: 'bytes', edges: [{ from: 0, to: 255, after: out }] });
     } else {
       const sequences = runesOf(instruction).flatMap(([from, to]) => utf8Ranges(from, to));
       const edges = sequences.flatMap(([first, ...rest]) => (first === undefined ? [] : [{ ...first, after: tail(rest, out) }]));
@@ -105,6 +112,13 @@ export function programOf(pattern: string, ignoreCase: boolean, most: number): P
     }
   }
   return { nodes: [...nodes, ...between], start: prog.start, assertions };
+}
+
+/** The instructions that stand for any byte: what the groups made for them begin with. */
+function anyByteInstructions({ prog, namedGroups }: Compiled, { isAnyByte }: Grouped): ReadonlySet<Instruction | undefined> {
+  const groups = new Set(Object.keys(namedGroups).flatMap((name) => (isAnyByte(name) ? [namedGroups[name]] : [])));
+  const begins = prog.inst.filter(({ op, arg }) => op === CAPTURE && arg % 2 === 0 && groups.has(arg / 2));
+  return new Set(begins.map(({ out }) => prog.inst[out]));
 }
 
 /** The ranges of code points that an instruction takes. */
