@@ -7,7 +7,10 @@ import { fieldErrors } from '../../services/policy/problems.ts';
 export const KINDS = ['none', 'abort', 'delay', 'delay+abort', 'reset', 'response', 'request'] as const;
 export type Kind = (typeof KINDS)[number];
 
-const header = z.tuple([z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 'is no header name'), z.string()]);
+const headerName = z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 'is no header name');
+const header = z.tuple([headerName, z.string()]);
+/** Null when it must not be there. */
+const expectedHeader = z.tuple([headerName, z.string().nullable()]);
 const status = z.int().min(200).max(599);
 
 const proxy = z.strictObject({
@@ -35,6 +38,18 @@ const upstream = z.strictObject({
   body: z.string().default('ok'),
 });
 
+/** What the service got of a request. */
+const arrival = z
+  .strictObject({
+    method: z.string().optional(),
+    /** With the query. */
+    path: z.string().optional(),
+    /** As in `expect.headers`; the authority is `host`. */
+    headers: z.array(expectedHeader).optional(),
+    body: z.string().optional(),
+  })
+  .refine((given) => Object.keys(given).length > 0, 'expects nothing');
+
 const expect = z
   .strictObject({
     fault: z.enum(KINDS).optional(),
@@ -42,13 +57,18 @@ const expect = z
     rule: z.int().min(0).optional(),
     status: status.optional(),
     body: z.string().optional(),
-    headers: z.array(header).optional(),
+    headers: z.array(expectedHeader).optional(),
+    /** False when the service isn't asked at all. */
+    service: z.union([z.literal(false), arrival]).optional(),
     /** How long the request is held in all. */
     delayMs: z.int().min(0).optional(),
     /** The share of the repeats that are faulted. What else is expected is then expected of those only. */
     rate: z.number().min(0).max(1).optional(),
+    /** Which of the repeats are faulted, from 1 on, and no other. What else is expected is then expected of those only. */
+    hit: z.array(z.int().min(1)).optional(),
   })
-  .refine((given) => Object.keys(given).length > 0, 'expects nothing');
+  .refine((given) => Object.keys(given).length > 0, 'expects nothing')
+  .refine(({ rate, hit }) => rate === undefined || hit === undefined, 'takes one of rate and hit, not both');
 
 const conformanceCase = z
   .strictObject({
@@ -69,6 +89,9 @@ const conformanceCase = z
     if ((given.expect === undefined) === (given.invalid === undefined)) {
       context.addIssue({ code: 'custom', message: 'needs one of expect and invalid' });
     }
+    if (given.expect?.hit?.some((number) => number > given.repeat)) {
+      context.addIssue({ code: 'custom', path: ['expect', 'hit'], message: `names a request beyond the last, ${given.repeat}` });
+    }
     if (given.request.source !== undefined && given.proxy.direction === 'outbound') {
       context.addIssue({
         code: 'custom',
@@ -81,6 +104,7 @@ const conformanceCase = z
 export type Case = z.output<typeof conformanceCase>;
 export type Expectation = z.output<typeof expect>;
 export type Header = z.output<typeof header>;
+export type ExpectedHeader = z.output<typeof expectedHeader>;
 
 /**
  * Reads a case.

@@ -3,7 +3,7 @@ import { Envoy } from '../filter/envoy.ts';
 import { bytes, unpair } from '../support/header-pairs.ts';
 import { Exchange } from '../support/wasm-exchange.ts';
 import type { Header } from './case.ts';
-import { answerHeaders, authorityOf, type Host, hasBody, type Seen, type Trial, wireHeaders } from './host.ts';
+import { type Arrived, answerHeaders, authorityOf, type Host, hasBody, type Seen, type Trial, wireHeaders } from './host.ts';
 import { namesRule } from './judge.ts';
 import { seenByClient } from './local-reply.ts';
 
@@ -114,8 +114,9 @@ function outcome(exchange: Exchange, delayMs: number, { request, upstream }: Tri
   const [reply] = stream.replies;
   if (stream.replies.length > 1) throw new Error('the filter answered one request twice');
   if (!over) throw new Error(`the filter held the request for more than ${LONGEST_MS} ms`);
-  if (stream.reset) return { fault: 'reset', status: 0, body: '', headers: [], delayMs };
-  if (reply !== undefined) return { fault: held ? 'delay+abort' : 'abort', ...seenByClient(reply, request), delayMs };
+  const service = exchange.asked ? arrived(exchange) : undefined;
+  if (stream.reset) return { fault: 'reset', status: 0, body: '', headers: [], delayMs, service };
+  if (reply !== undefined) return { fault: held ? 'delay+abort' : 'abort', ...seenByClient(reply, request), delayMs, service };
   const headers = stream.responseHeaders.filter(([name]) => name !== ':status');
   const status = Number(stream.responseHeaders.find(([name]) => name === ':status')?.[1]);
   const body = Buffer.from(exchange.responseBody).toString();
@@ -124,7 +125,18 @@ function outcome(exchange: Exchange, delayMs: number, { request, upstream }: Tri
   const changed = status !== upstream.status || answered.body !== sent || namesRule(headers);
   const changedRequest =
     JSON.stringify(unpair(stream.headers)) !== JSON.stringify(headersOf(request).map(([name, value]) => [name, value]));
-  const arrived = Buffer.from(exchange.requestBody).toString();
-  const fault = changed ? 'response' : held ? 'delay' : changedRequest || arrived !== request.body ? 'request' : 'none';
-  return { fault, ...answered };
+  const isUntouched = !changedRequest && service?.body === request.body;
+  const fault = changed ? 'response' : held ? 'delay' : isUntouched ? 'none' : 'request';
+  return { fault, ...answered, service };
+}
+
+function arrived({ stream, requestBody }: Exchange): Arrived {
+  const headers = unpair(stream.headers).map(([name, value]): Header => [name === ':authority' ? 'host' : name, value]);
+  const pseudo = (wanted: string): string => headers.find(([name]) => name === wanted)?.[1] ?? '';
+  return {
+    method: pseudo(':method'),
+    path: pseudo(':path'),
+    headers: headers.filter(([name]) => !name.startsWith(':')),
+    body: Buffer.from(requestBody).toString(),
+  };
 }

@@ -1,6 +1,6 @@
 import { HEADER_FAULT } from '../../filter/assembly/protocol.ts';
 import { binomialInterval } from '../bench/statistics.ts';
-import type { Expectation } from './case.ts';
+import type { Expectation, ExpectedHeader } from './case.ts';
 import type { Seen } from './host.ts';
 
 /** What a request came to, in the words of an expectation. */
@@ -12,6 +12,7 @@ export interface Got {
   readonly body: string;
   readonly headers: Seen['headers'];
   readonly delayMs: number;
+  readonly service?: Seen['service'];
 }
 
 const CONFIDENCE = 0.999;
@@ -39,7 +40,12 @@ export function judge(
   rule: (one: Seen) => { policy: string; rule: number } | undefined,
   lateMs: number,
 ): { got: object; late: boolean } | undefined {
-  const judged = expected.rate === undefined ? seen : seen.filter(({ fault }) => fault !== 'none');
+  const isFaulted = ({ fault }: Seen): boolean => fault !== 'none';
+  const judged = expected.rate === undefined && expected.hit === undefined ? seen : seen.filter(isFaulted);
+  if (expected.hit !== undefined) {
+    const hit = seen.flatMap((one, i) => (isFaulted(one) ? [i + 1] : []));
+    if (JSON.stringify(hit) !== JSON.stringify(expected.hit)) return { got: { hit }, late: false };
+  }
   if (expected.rate !== undefined) {
     const { low, high } = counts(seen.length, expected.rate);
     if (judged.length < low || judged.length > high) {
@@ -63,16 +69,29 @@ function counts(requests: number, rate: number): { low: number; high: number } {
 }
 
 function mismatches(expected: Expectation, got: Got, lateMs: number): string[] {
-  const { headers = [], delayMs } = expected;
+  const { headers = [], delayMs, service } = expected;
   const wrong: string[] = [];
   for (const key of ['fault', 'policy', 'rule', 'status', 'body'] as const) {
     if (expected[key] !== undefined && expected[key] !== got[key]) wrong.push(key);
   }
-  if (!headers.every(([name, value]) => got.headers.some((one) => one[0].toLowerCase() === name.toLowerCase() && one[1] === value))) {
-    wrong.push('headers');
-  }
+  if (!hasHeaders(got.headers, headers)) wrong.push('headers');
+  if (service !== undefined && !isService(service, got.service)) wrong.push('service');
   if (delayMs !== undefined && (got.delayMs < delayMs || got.delayMs > delayMs + lateMs)) wrong.push('delayMs');
   return wrong;
+}
+
+/** Whether all the headers are there, and those with the value null are not. */
+function hasHeaders(given: Seen['headers'], wanted: readonly ExpectedHeader[]): boolean {
+  return wanted.every(([name, value]) => {
+    const values = given.filter((one) => one[0].toLowerCase() === name.toLowerCase()).map((one) => one[1]);
+    return value === null ? values.length === 0 : values.includes(value);
+  });
+}
+
+function isService(wanted: NonNullable<Expectation['service']>, got: Seen['service']): boolean {
+  if (wanted === false || got === undefined) return wanted === false && got === undefined;
+  const isSame = (['method', 'path', 'body'] as const).every((key) => wanted[key] === undefined || wanted[key] === got[key]);
+  return isSame && hasHeaders(got.headers, wanted.headers ?? []);
 }
 
 /** What was expected of, and always what was done and by which rule. */
@@ -83,5 +102,6 @@ function shown(expected: Expectation, got: Got): object {
     ...(expected.body !== undefined && { body: got.body }),
     ...(expected.headers !== undefined && { headers: got.headers }),
     ...(expected.delayMs !== undefined && { delayMs: got.delayMs }),
+    ...(expected.service !== undefined && { service: got.service ?? false }),
   };
 }

@@ -1,7 +1,7 @@
 import type { Policy } from '../../services/policy/schema.ts';
 import { type Case, type Kind, readCase } from './case.ts';
 import type { Line } from './files.ts';
-import type { Host } from './host.ts';
+import type { Host, Trial } from './host.ts';
 import { judge, namedRule } from './judge.ts';
 import { checkPolicies, identityOf, naming, rulesetOf } from './policies.ts';
 
@@ -65,7 +65,8 @@ async function runCase(one: Case, host: Host): Promise<object | undefined> {
 
 async function attemptCase(one: Case, policies: readonly Policy[], host: Host): Promise<ReturnType<typeof judge>> {
   const expected = one.expect ?? {};
-  const seen = await host.run(trialOf(one, policies, one.repeat));
+  const inOrder = expected.hit !== undefined || expected.service !== undefined;
+  const seen = await host.run(trialOf(one, policies, { repeat: one.repeat, inOrder }));
   const asksRule = expected.policy !== undefined || expected.rule !== undefined;
   const silent = asksRule && seen.some(({ fault }) => isSilent(fault)) ? await ruleThatDecides(one, policies, host) : undefined;
   return judge(expected, seen, (request) => (isSilent(request.fault) ? silent : namedRule(request)), host.lateMs);
@@ -78,12 +79,12 @@ function isSilent(fault: Kind): boolean {
 
 /** The rule of a silent fault: the same request is sent again, where every rule names itself. */
 async function ruleThatDecides(one: Case, policies: readonly Policy[], host: Host): Promise<ReturnType<typeof namedRule>> {
-  const [named] = await host.run(trialOf(one, naming(policies), 1));
+  const [named] = await host.run(trialOf(one, naming(policies), { repeat: 1, inOrder: false }));
   return named && namedRule(named);
 }
 
-function trialOf({ proxy, request, upstream, afterMs }: Case, policies: readonly Policy[], repeat: number) {
+function trialOf({ proxy, request, upstream, afterMs }: Case, policies: readonly Policy[], way: Pick<Trial, 'repeat' | 'inOrder'>): Trial {
   const identity = identityOf(proxy);
   const ruleset = (now: number): Uint8Array => rulesetOf(policies, identity, now - afterMs);
-  return { ruleset, direction: proxy.direction, request, upstream, repeat };
+  return { ruleset, direction: proxy.direction, request, upstream, ...way };
 }

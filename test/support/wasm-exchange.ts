@@ -22,6 +22,8 @@ export class Exchange {
   readonly #steps: Generator<undefined>;
   /** It was held at least once. */
   held = false;
+  /** The service got the whole request. */
+  asked = false;
   over = false;
 
   /**
@@ -68,6 +70,7 @@ export class Exchange {
       );
       if (this.#cutShort) return;
     }
+    this.asked = true;
     const { headers, body, trailers } = this.#upstream;
     if (vm.response(stream, headers, body === undefined && trailers === undefined) === HOLD_HEAD) {
       yield* this.#until(() => stream.continuedResponse > 0);
