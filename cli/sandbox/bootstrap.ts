@@ -93,6 +93,7 @@ function listener(sidecar: Sidecar, direction: 'inbound' | 'outbound', { port }:
               drain_timeout: '0.1s',
               // As Istio's sidecars.
               upgrade_configs: [{ upgrade_type: 'websocket' }],
+              proxy_100_continue: true,
               access_log: [accessLog(sidecar, direction)],
               route_config: {
                 name: direction,

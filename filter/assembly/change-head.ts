@@ -22,13 +22,18 @@ import {
   CHANGE_TRUNCATE_AT,
 } from './layout';
 import { addState, BODY_STAYS_REQUEST, BODY_STAYS_RESPONSE, stateOf } from './streams';
-import { addNumber, beginText, equalsAscii, readNumber } from './text';
+import { addBytes, addNumber, beginText, equalsAscii, readNumber } from './text';
 
 /** Changing the head of a message, so that it is right for the body that follows. */
 
 /** @param last whether no body follows */
 export function changeRequestHead(record: usize, action: usize, change: usize, last: bool): void {
+  // The answer to any other method would be no answer to these.
+  const keepsMethod = requestHeader(':method') && (isMethod('HEAD') || isMethod('CONNECT'));
+  beginText();
+  if (keepsMethod) addBytes(resultAt, resultLength);
   changeFields(REQUEST_HEADERS, action, load<u32>(change + CHANGE_HEADERS), load<u32>(change + CHANGE_HEADER_COUNT));
+  if (keepsMethod) replaceWithText(REQUEST_HEADERS, ':method');
   if (last || !touchesBody(change)) return;
   if (isTunnel() || requestHeader('upgrade')) {
     addState(record, BODY_STAYS_REQUEST);
@@ -89,5 +94,10 @@ function statusNow(): u32 {
 
 /** Whether the request is for a tunnel, whose bytes are no message of HTTP's. */
 export function isTunnel(): bool {
-  return requestHeader(':method') && equalsAscii(resultAt, resultLength, 'CONNECT');
+  return requestHeader(':method') && isMethod('CONNECT');
+}
+
+/** Whether the header that was just read is this. */
+function isMethod(name: string): bool {
+  return equalsAscii(resultAt, resultLength, name);
 }

@@ -3,7 +3,7 @@ import { BODYLESS } from './abort.ts';
 import { bodyBase64, bodyText, refuseTwoBodies } from './body.ts';
 import { atLeastOne } from './choice.ts';
 import { durationText } from './delay.ts';
-import { refuseReserved, writtenHeaders, writtenName } from './header-text.ts';
+import { refusePseudoValues, refuseReserved, SETTABLE_PSEUDO_HEADERS, writtenHeaders, writtenName } from './header-text.ts';
 import { LIMITS } from './limits.ts';
 import { percentage } from './percentage.ts';
 
@@ -38,8 +38,9 @@ const headers = (name: string, pseudo: readonly string[] = []) =>
         remove: z.array(writtenName()).max(LIMITS.entries).optional().describe('Is taken away.'),
       })
       .superRefine((value, context) => {
-        for (const field of ['set', 'add'] as const) refuseReserved(Object.keys(value[field] ?? {}), [field], context);
+        for (const field of ['set', 'add'] as const) refuseReserved(value[field] ?? {}, [field], context);
         refuseReserved(value.remove ?? [], ['remove'], context);
+        refusePseudoValues(value.set ?? {}, ['set'], context);
       }),
   );
 
@@ -108,6 +109,7 @@ export const responseChange = atLeastOne(
   'ResponseChange',
   z.strictObject(responseFields).superRefine((value, context) => {
     const replaced = refuseChangesOfNewBody(value, context);
+    refuseReserved(value.trailers ?? {}, ['trailers'], context);
     if (!BODYLESS.has(value.status ?? 0)) return;
     for (const field of [replaced, 'truncate', 'corrupt'] as const) {
       if (field === undefined || value[field] === undefined) continue;
@@ -117,9 +119,9 @@ export const responseChange = atLeastOne(
 );
 
 const requestFields = {
-  headers: headers('RequestHeaders', [':path', ':method', ':authority'])
+  headers: headers('RequestHeaders', SETTABLE_PSEUDO_HEADERS)
     .optional()
-    .describe('Headers of the request. `:path`, `:method` and `:authority` can be set.'),
+    .describe('Headers of the request. `:path`, `:method` and `:authority` can be set; HEAD and CONNECT stay what they are.'),
   ...body,
   truncate: z
     .strictObject({ bytes: z.int().min(0).max(0xffffffff).describe('How many bytes of the body go through.') })

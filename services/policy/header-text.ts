@@ -26,6 +26,30 @@ export function writtenName(pseudo: readonly string[] = []) {
 
 export const writtenHeaders = (pseudo: readonly string[] = []) => atMostEntries(LIMITS.entries, z.record(writtenName(pseudo), headerValue));
 
+/** Pseudo-headers of a request that may be set, and what to: with anything else it would be no message, or wait for another answer than comes. */
+const PSEUDO_HEADERS: Readonly<Record<string, { readonly pattern: RegExp; readonly problem: string }>> = {
+  ':path': {
+    pattern: /^\/[\x21\x22\x24-\x7e]*$/,
+    problem: 'is no path: it begins with `/`; blanks, `#` and what is not ASCII are percent-encoded',
+  },
+  ':method': {
+    pattern: /^(?!(HEAD|CONNECT)$)[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/,
+    problem: 'is no method that a request can get, such as `PUT`; not HEAD or CONNECT, whose answer the caller could not read',
+  },
+  ':authority': { pattern: /^[A-Za-z0-9\-._~%!$&'()*+,;=:[\]]+$/, problem: 'is no host, such as `shop:8080`' },
+};
+
+export const SETTABLE_PSEUDO_HEADERS = Object.keys(PSEUDO_HEADERS);
+
+/** Adds an issue for each pseudo-header with a value that it can't have. @param path where the headers stand */
+export function refusePseudoValues(headers: Readonly<Record<string, string>>, path: PropertyKey[], context: z.RefinementCtx): void {
+  for (const [name, value] of Object.entries(headers)) {
+    const known = Object.hasOwn(PSEUDO_HEADERS, name) ? PSEUDO_HEADERS[name] : undefined;
+    if (known !== undefined && !known.pattern.test(value))
+      context.addIssue({ code: 'custom', path: [...path, name], message: known.problem });
+  }
+}
+
 /** Headers that no rule may write: Envoy or HFI does. */
 const RESERVED = new Set(['content-length', 'transfer-encoding', 'connection', 'upgrade', 'x-hfi-fault', 'host']);
 
@@ -35,18 +59,20 @@ export const GRPC_STATUS_HEADERS = new Set(['grpc-status', 'grpc-message']);
 /**
  * Adds an issue for each name that may not be written.
  *
+ * @param names a list, or an object by its keys
  * @param path where the names stand
  */
 export function refuseReserved(
-  names: readonly string[],
+  names: readonly string[] | Readonly<Record<string, string>>,
   path: PropertyKey[],
   context: z.RefinementCtx,
   more: ReadonlySet<string> = new Set(),
 ): void {
-  for (const name of names) {
+  const keyed = Array.isArray(names) ? [...names.entries()] : Object.keys(names).map((name) => [name, name] as const);
+  for (const [key, name] of keyed) {
     const lower = name.toLowerCase();
     if (RESERVED.has(lower) || more.has(lower)) {
-      context.addIssue({ code: 'custom', path: [...path, name], message: 'is written by Envoy or HFI and can not be set' });
+      context.addIssue({ code: 'custom', path: [...path, key], message: 'is written by Envoy or HFI and can not be set' });
     }
   }
 }

@@ -7,7 +7,10 @@ import { fieldErrors } from '../../services/policy/problems.ts';
 export const KINDS = ['none', 'abort', 'delay', 'delay+abort', 'reset', 'response', 'request'] as const;
 export type Kind = (typeof KINDS)[number];
 
-const header = z.tuple([z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 'is no header name'), z.string()]);
+const headerName = z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 'is no header name');
+const header = z.tuple([headerName, z.string()]);
+/** Null when it must not be there. */
+const expectedHeader = z.tuple([headerName, z.string().nullable()]);
 /** 101 answers an upgrade. */
 const status = z.union([z.literal(101), z.int().min(200).max(599)], 'must be 101, or 200 to 599');
 
@@ -45,6 +48,16 @@ const upstream = part({
   body: z.string().default('ok'),
 });
 
+/** What the service got of a request. */
+const arrival = part({
+  method: z.string().optional(),
+  /** With the query. */
+  path: z.string().optional(),
+  /** As in `expect.headers`; the authority is `host`. */
+  headers: z.array(expectedHeader).optional(),
+  body: z.string().optional(),
+}).refine((given) => Object.keys(given).length > 0, 'expects nothing');
+
 const expect = part({
   fault: z.enum(KINDS).optional(),
   policy: z.string().optional(),
@@ -52,12 +65,18 @@ const expect = part({
   /** 0 when there is no answer. */
   status: z.union([z.literal(0), status], 'must be 0 for no answer, 101, or 200 to 599').optional(),
   body: z.string().optional(),
-  headers: z.array(header).optional(),
+  headers: z.array(expectedHeader).optional(),
+  /** False when the service isn't asked at all. */
+  service: z.union([z.literal(false), arrival]).optional(),
   /** How long the request is held in all. */
   delayMs: z.number().min(0).optional(),
   /** The share of the repeats that are faulted. What else is expected is then expected of those only. */
   rate: z.number().min(0).max(1).optional(),
-}).refine((given) => Object.keys(given).length > 0, 'expects nothing');
+  /** Which of the repeats are faulted, from 1 on, and no other. What else is expected is then expected of those only. */
+  hit: z.array(z.int().min(1)).optional(),
+})
+  .refine((given) => Object.keys(given).length > 0, 'expects nothing')
+  .refine(({ rate, hit }) => rate === undefined || hit === undefined, 'takes one of rate and hit, not both');
 
 const conformanceCase = part({
   name: z.string().min(1),
@@ -72,11 +91,19 @@ const conformanceCase = part({
   expect: expect.optional(),
   /** Fields that the refusal of the policies must name, all of them. */
   invalid: z.array(z.string()).min(1).optional(),
-}).refine((given) => (given.expect === undefined) !== (given.invalid === undefined), 'needs one of expect and invalid');
+}).superRefine((given, context) => {
+  if ((given.expect === undefined) === (given.invalid === undefined)) {
+    context.addIssue({ code: 'custom', message: 'needs one of expect and invalid' });
+  }
+  if (given.expect?.hit?.some((number) => number > given.repeat)) {
+    context.addIssue({ code: 'custom', path: ['expect', 'hit'], message: `names a request beyond the last, ${given.repeat}` });
+  }
+});
 
 export type Case = z.output<typeof conformanceCase>;
 export type Expectation = z.output<typeof expect>;
 export type Header = z.output<typeof header>;
+export type ExpectedHeader = z.output<typeof expectedHeader>;
 
 /**
  * Reads a case.

@@ -17,6 +17,16 @@ export interface Trial {
   readonly request: Case['request'];
   readonly upstream: Case['upstream'];
   readonly repeat: number;
+  /** One after the other, each told apart from the others; else side by side. */
+  readonly inOrder: boolean;
+}
+
+/** A request as the service got it; names in lower case, the authority as `host`. */
+export interface Arrived {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: readonly Header[];
+  readonly body: string;
 }
 
 /** What became of one request, as its client saw it. */
@@ -31,6 +41,8 @@ export interface Seen {
   readonly headers: readonly Header[];
   /** Milliseconds from sending to the answer; in Node those that it was held. */
   readonly delayMs: number;
+  /** What the service got, of a trial in order; undefined when it wasn't asked. */
+  readonly service?: Arrived | undefined;
 }
 
 /** The request's headers as they are on the wire, names in lower case; `host` is the authority's. */

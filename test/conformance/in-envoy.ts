@@ -9,11 +9,11 @@ import { RulesetServer } from '../bench/ruleset-server.ts';
 import { Processes, until } from '../support/processes.ts';
 import type { Header } from './case.ts';
 import { type Answer, Client } from './client.ts';
-import { authorityOf, type Host, hasBody, type Seen, type Trial, wireHeaders } from './host.ts';
+import { type Arrived, authorityOf, type Host, hasBody, type Seen, type Trial, wireHeaders } from './host.ts';
 import { kindsOf, ruleNamed } from './kinds.ts';
 import { selfSigned, withMutualTls } from './mutual-tls.ts';
 import { type Told, toldBy, withTold } from './told.ts';
-import { type Arrived, UpstreamServer } from './upstream.ts';
+import { UpstreamServer } from './upstream.ts';
 
 /**
  * The filter in a real Envoy, before a real service. One Envoy serves all cases: which policies select a case's proxy is
@@ -92,6 +92,9 @@ async function startEnvoy(processes: Processes, upstreamPort: number, controlPla
   return { inbound, outbound, admin, tls };
 }
 
+/** An answer, and of a trial in order what the service had got. */
+type Sent = Answer & Pick<Seen, 'service'>;
+
 class InEnvoy implements Host {
   readonly lateMs = LATE_MS;
   readonly end: () => Promise<void>;
@@ -115,7 +118,7 @@ class InEnvoy implements Host {
   /** Opens every connection that a case could use: a first request takes 20 ms longer than another. */
   async warm(): Promise<void> {
     const request = { method: 'GET', path: '/', authority: 'x', headers: [], body: '' };
-    for (const direction of ['inbound', 'outbound'] as const) await this.#send({ request, direction, repeat: 5 * WIDTH });
+    for (const direction of ['inbound', 'outbound'] as const) await this.#send({ request, direction, repeat: 5 * WIDTH, inOrder: false });
     this.#upstream.take();
   }
 
@@ -128,7 +131,7 @@ class InEnvoy implements Host {
     // Taken in any case, so that what a failed case leaves doesn't count for the next.
     const [arrived, counted] = [this.#upstream.take(), await this.#newFaults()];
     if (sent instanceof Error) throw sent;
-    return classified(trial, sent, arrived, counted);
+    return classified(trial, sent, [...sent.flatMap(({ service }) => service ?? []), ...arrived], counted);
   }
 
   async #putInForce(ruleset: Uint8Array): Promise<void> {
@@ -138,14 +141,17 @@ class InEnvoy implements Host {
     this.#inForce = version;
   }
 
-  async #send({ request, direction, repeat }: Pick<Trial, 'request' | 'direction' | 'repeat'>): Promise<Answer[]> {
-    const answers: Answer[] = [];
+  async #send({ request, direction, repeat, inOrder }: Pick<Trial, 'request' | 'direction' | 'repeat' | 'inOrder'>): Promise<Sent[]> {
+    const answers: Sent[] = [];
     const port = request.source === undefined ? this.#ports[direction] : this.#ports.tls;
     let left = repeat;
     const lane = async (): Promise<void> => {
-      while (left-- > 0) answers.push(await this.#client.send(port, request));
+      while (left-- > 0) {
+        const answer = await this.#client.send(port, request);
+        answers.push(inOrder ? { ...answer, service: this.#upstream.take()[0] } : answer);
+      }
     };
-    await Promise.all(Array.from({ length: Math.min(WIDTH, repeat) }, lane));
+    await Promise.all(Array.from({ length: inOrder ? 1 : Math.min(WIDTH, repeat) }, lane));
     return answers;
   }
 
@@ -162,11 +168,11 @@ class InEnvoy implements Host {
 }
 
 interface Exchanged extends Told {
-  readonly answer: Answer;
+  readonly answer: Sent;
 }
 
 /** What became of each request; the delayed ones are those faulted ones that took longest. */
-function classified(trial: Trial, answers: readonly Answer[], arrived: readonly Arrived[], counted: Record<Counter, number>): Seen[] {
+function classified(trial: Trial, answers: readonly Sent[], arrived: readonly Arrived[], counted: Record<Counter, number>): Seen[] {
   const requestChanged = counted.request_changes > 0;
   if (!requestChanged && arrived.some((one) => !isUntouched(one, trial))) throw new Error('the service got another request than was sent');
   const all = answers.map((answer): Exchanged => ({ answer, ...toldBy(answer.headers) }));
@@ -175,7 +181,7 @@ function classified(trial: Trial, answers: readonly Answer[], arrived: readonly 
   const isFaulted = new Set(faulted);
   return all.map((one): Seen => {
     const { headers, maker, fault, shadow } = one;
-    const { status, body, ms, broken } = one.answer;
+    const { status, body, ms, broken, service } = one.answer;
     if (!isFaulted.has(one) && !isServices(one, trial)) throw new Error(`an answer (${status}) is not the service's, and names no rule`);
     const named = ruleNamed(headers);
     const kinds = kindsOf({
@@ -185,7 +191,8 @@ function classified(trial: Trial, answers: readonly Answer[], arrived: readonly 
       responseChanged: maker === 'service' && fault !== undefined && named === fault,
       requestChanged: requestChanged && isFaulted.has(one),
     });
-    return { kinds, rule: maker === 'filter' ? named : (fault ?? shadow), status, headers, body, delayMs: Math.round(ms * 10) / 10 };
+    const rule = maker === 'filter' ? named : (fault ?? shadow);
+    return { kinds, rule, status, headers, body, delayMs: Math.round(ms * 10) / 10, service };
   });
 }
 

@@ -1,5 +1,5 @@
 import { binomialInterval } from '../bench/statistics.ts';
-import type { Expectation } from './case.ts';
+import type { Expectation, ExpectedHeader } from './case.ts';
 import type { Seen } from './host.ts';
 
 /** What a request came to, in the words of an expectation. */
@@ -23,7 +23,12 @@ export function judge(
   lateMs: number,
 ): { got: object; late: boolean } | undefined {
   const all = seen.map((one): Got => ({ ...one, ...partsOf(one.rule ?? deciding) }));
-  const judged = expected.rate === undefined ? all : all.filter((got) => isMeant(expected, got));
+  if (expected.hit !== undefined) {
+    const hit = seen.flatMap((one, i) => (isFaulted(one) ? [i + 1] : []));
+    if (JSON.stringify(hit) !== JSON.stringify(expected.hit)) return { got: { hit }, late: false };
+  }
+  const some = expected.rate !== undefined ? all.filter((got) => isMeant(expected, got)) : undefined;
+  const judged = some ?? (expected.hit === undefined ? all : all.filter(isFaulted));
   const wrongShare = expected.rate === undefined ? undefined : shareProblem(expected.rate, judged.length, seen.length);
   if (wrongShare !== undefined) return { got: wrongShare, late: false };
   for (const got of judged) {
@@ -59,17 +64,30 @@ function shareProblem(rate: number, count: number, requests: number): object | u
 }
 
 function mismatches(expected: Expectation, got: Got, lateMs: number): string[] {
-  const { fault, headers = [], delayMs } = expected;
+  const { fault, headers = [], delayMs, service } = expected;
   const wrong: string[] = [];
   if (fault !== undefined && !got.kinds.includes(fault)) wrong.push('fault');
   for (const key of ['policy', 'rule', 'status', 'body'] as const) {
     if (expected[key] !== undefined && expected[key] !== got[key]) wrong.push(key);
   }
-  if (!headers.every(([name, value]) => got.headers.some((one) => one[0].toLowerCase() === name.toLowerCase() && one[1] === value))) {
-    wrong.push('headers');
-  }
+  if (!hasHeaders(got.headers, headers)) wrong.push('headers');
+  if (service !== undefined && !isService(service, got.service)) wrong.push('service');
   if (delayMs !== undefined && (got.delayMs < delayMs || got.delayMs > delayMs + lateMs)) wrong.push('delayMs');
   return wrong;
+}
+
+/** Whether all the headers are there, and those with the value null are not. */
+function hasHeaders(given: Seen['headers'], wanted: readonly ExpectedHeader[]): boolean {
+  return wanted.every(([name, value]) => {
+    const values = given.filter((one) => one[0].toLowerCase() === name.toLowerCase()).map((one) => one[1]);
+    return value === null ? values.length === 0 : values.includes(value);
+  });
+}
+
+function isService(wanted: NonNullable<Expectation['service']>, got: Seen['service']): boolean {
+  if (wanted === false || got === undefined) return wanted === false && got === undefined;
+  const isSame = (['method', 'path', 'body'] as const).every((key) => wanted[key] === undefined || wanted[key] === got[key]);
+  return isSame && hasHeaders(got.headers, wanted.headers ?? []);
 }
 
 /** What was expected of, and always what was done and by which rule. */
@@ -80,5 +98,6 @@ function shown(expected: Expectation, got: Got): object {
     ...(expected.body !== undefined && { body: got.body }),
     ...(expected.headers !== undefined && { headers: got.headers }),
     ...(expected.delayMs !== undefined && { delayMs: got.delayMs }),
+    ...(expected.service !== undefined && { service: got.service ?? false }),
   };
 }

@@ -3,7 +3,7 @@ import { bytes, unpair } from '../support/header-pairs.ts';
 import { Exchange } from '../support/wasm-exchange.ts';
 import type { Stream } from '../support/wasm-host.ts';
 import type { Header } from './case.ts';
-import { answerHeaders, authorityOf, hasBody, type Seen, type Trial, wireHeaders } from './host.ts';
+import { type Arrived, answerHeaders, authorityOf, hasBody, type Seen, type Trial, wireHeaders } from './host.ts';
 import { kindsOf, ruleNamed } from './kinds.ts';
 import { seenByClient } from './local-reply.ts';
 
@@ -60,12 +60,13 @@ export class NodeRequest {
       responseChanged: this.#counted.response_changes > 0,
       requestChanged: this.#counted.request_changes > 0,
     });
+    const service = this.#exchange.asked ? this.#arrived() : undefined;
     if (reply !== undefined) {
-      return { kinds, rule: ruleNamed(reply.headers), ...seenByClient(reply, this.#trial.request), delayMs };
+      return { kinds, rule: ruleNamed(reply.headers), ...seenByClient(reply, this.#trial.request), delayMs, service };
     }
     const rule = stream.notes.get('hfi_fault') ?? stream.notes.get('hfi_shadow');
-    if (!answered) return { kinds, rule, status: 0, body: '', headers: [], delayMs };
-    const got = { kinds, rule, ...this.#answer(), delayMs };
+    if (!answered) return { kinds, rule, status: 0, body: '', headers: [], delayMs, service };
+    const got = { kinds, rule, ...this.#answer(), delayMs, service };
     if (kinds[0] === 'none') this.#refuseChanges(got);
     return got;
   }
@@ -75,6 +76,17 @@ export class NodeRequest {
     const status = Number(stream.responseHeaders.find(([name]) => name === ':status')?.[1]);
     const body = hasBody(this.#trial.request.method, status) ? Buffer.from(responseBody).toString() : '';
     return { status, body, headers: stream.responseHeaders.filter(([name]) => name !== ':status') };
+  }
+
+  #arrived(): Arrived {
+    const headers = unpair(this.#exchange.stream.headers).map(([name, value]): Header => [name === ':authority' ? 'host' : name, value]);
+    const pseudo = (wanted: string): string => headers.find(([name]) => name === wanted)?.[1] ?? '';
+    return {
+      method: pseudo(':method'),
+      path: pseudo(':path'),
+      headers: headers.filter(([name]) => !name.startsWith(':')),
+      body: Buffer.from(this.#exchange.requestBody).toString(),
+    };
   }
 
   /** What isn't counted must not be done. */

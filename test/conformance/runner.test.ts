@@ -9,8 +9,21 @@ import { runCases } from './runner.ts';
 const abort = { metadata: { name: 'p' }, spec: { rules: [{ fault: { abort: { httpStatus: 503, body: 'no' } } }] } };
 const delay = { metadata: { name: 'd' }, spec: { rules: [{ fault: { delay: { fixed_delay_ms: 100 } } }] } };
 const half = { metadata: { name: 'p' }, spec: { rules: [{ fault: { percentage: 50, abort: { httpStatus: 503 } } }] } };
+const second = { metadata: { name: 'p' }, spec: { rules: [{ match: { every: 2 }, fault: { abort: { httpStatus: 503 } } }] } };
 const TRUE = { name: 'true', policies: [abort], expect: { fault: 'abort', policy: 'p', rule: 0, status: 503, body: 'no' } };
 const FALSE = { name: 'false', policies: [abort], expect: { fault: 'none' } };
+
+/** What the service gets of the request of a case that says nothing of it. */
+const ASKED = {
+  method: 'GET',
+  path: '/',
+  headers: [
+    ['host', 'x'],
+    ['x-forwarded-proto', 'http'],
+    ['x-request-id', '6f6ab3a2-8f7b-4c2b-9d0e-3f1f0c9a7b55'],
+  ],
+  body: '',
+};
 
 /** What was got in the one case, or undefined when it passed. */
 async function got(value: unknown): Promise<unknown> {
@@ -34,6 +47,16 @@ describe('conformance: the runner can fail', () => {
     ["a delay's other policy", { policies: [delay], expect: { policy: 'p' } }, { ...delayed, policy: 'd', rule: 0 }],
     ['a higher share', { policies: [half], repeat: 100, expect: { rate: 1 } }, { requests: 100, allowed: [100, 100] }],
     ['a lower share', { policies: [half], repeat: 1000, expect: { rate: 0.4 } }, { requests: 1000, allowed: [349, 451] }],
+    ['a request more that is hit', { policies: [second], repeat: 4, expect: { hit: [2] } }, { hit: [2, 4] }],
+    ['a request less that is hit', { policies: [second], repeat: 4, expect: { hit: [2, 3, 4] } }, { hit: [2, 4] }],
+    ['a request that is hit otherwise', { policies: [second], repeat: 2, expect: { hit: [2], status: 500 } }, { status: 503, request: 2 }],
+    ['a service that is asked', { policies: [], expect: { service: false } }, { service: ASKED }],
+    ['a service that is not asked', { policies: [abort], expect: { service: { method: 'GET' } } }, { service: false }],
+    ['another path at the service', { policies: [], expect: { service: { path: '/a' } } }, { service: ASKED }],
+    ['another body at the service', { policies: [], expect: { service: { body: 'a' } } }, { service: ASKED }],
+    ['a header that the service lacks', { policies: [], expect: { service: { headers: [['x-a', '1']] } } }, { service: ASKED }],
+    ['a header that the service has', { policies: [], expect: { service: { headers: [['x-request-id', null]] } } }, { service: ASKED }],
+    ['a header that must not be there', { policies: [abort], expect: { headers: [['x-hfi-fault', null]] } }, aborted],
     ['one of many', { policies: [half], repeat: 100, expect: { fault: 'abort' } }, { fault: 'none', status: 200 }],
     ['a refusal that did not come', { policies: [abort], invalid: ['spec'] }, { invalid: [] }],
     ['a refusal of another field', { policies: [{ ...abort, x: 1 }], invalid: ['y'] }, { invalid: ['x'] }],
@@ -60,6 +83,9 @@ describe('conformance: the runner can fail', () => {
     ['no expectation', { name: 'n', policies: [] }, /needs one of expect and invalid/],
     ['two expectations', { ...TRUE, invalid: ['x'] }, /needs one of expect and invalid/],
     ['an empty expectation', { name: 'n', policies: [], expect: {} }, /expects nothing/],
+    ['an expectation of an empty service', { ...TRUE, expect: { service: {} } }, /expect\.service expects nothing/],
+    ['both rate and hit', { ...TRUE, expect: { rate: 1, hit: [1] } }, /takes one of rate and hit, not both/],
+    ['a request beyond the last', { ...TRUE, repeat: 2, expect: { hit: [3] } }, /expect\.hit names a request beyond the last, 2/],
     ['a field of the wrong type', { ...TRUE, repeat: 'twice' }, /repeat must be a number, not text/],
     ['no policies', { name: 'n', expect: { fault: 'none' } }, /policies is missing/],
     ['no object', 5, /the case must be an object/],

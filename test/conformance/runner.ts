@@ -1,7 +1,7 @@
 import type { Policy } from '../../services/policy/schema.ts';
 import { type Case, readCase } from './case.ts';
 import type { Line } from './files.ts';
-import type { Host } from './host.ts';
+import type { Host, Trial } from './host.ts';
 import { isFaulted, judge } from './judge.ts';
 import { checkPolicies, identityOf, naming, rulesetOf } from './policies.ts';
 
@@ -66,22 +66,24 @@ async function runCase(one: Case, host: Host): Promise<object | undefined> {
 
 async function attemptCase(one: Case, policies: readonly Policy[], host: Host): Promise<ReturnType<typeof judge>> {
   const expected = one.expect ?? {};
-  const seen = await host.run(trialOf(one, policies));
+  const inOrder = expected.hit !== undefined || expected.service !== undefined;
+  const seen = await host.run(trialOf(one, policies, inOrder));
   const asksRule = expected.policy !== undefined || expected.rule !== undefined;
-  const untold = asksRule && seen.some((request) => request.rule === undefined && (expected.rate === undefined || isFaulted(request)));
+  const untold =
+    asksRule && seen.some((request) => request.rule === undefined && ((expected.rate ?? expected.hit) === undefined || isFaulted(request)));
   return judge(expected, seen, untold ? await decidingRule(one, policies, host) : undefined, host.lateMs);
 }
 
 /** The rule that decides where nothing tells it: the same requests are sent again, where every rule names itself. */
 async function decidingRule(one: Case, policies: readonly Policy[], host: Host): Promise<string | undefined> {
-  const named = await host.run(trialOf(one, naming(policies)));
+  const named = await host.run(trialOf(one, naming(policies), false));
   return named.find(isFaulted)?.rule;
 }
 
-function trialOf({ proxy, request, upstream, repeat, afterMs }: Case, policies: readonly Policy[]) {
+function trialOf({ proxy, request, upstream, repeat, afterMs }: Case, policies: readonly Policy[], inOrder: boolean): Trial {
   const identity = identityOf(proxy);
   const ruleset = (now: number): Uint8Array => rulesetOf(policies, identity, now - afterMs);
   // A connection from the workload itself shows no certificate.
   const source = proxy.direction === 'outbound' || request.source === '' ? undefined : request.source;
-  return { ruleset, direction: proxy.direction, request: { ...request, source }, upstream, repeat };
+  return { ruleset, direction: proxy.direction, request: { ...request, source }, upstream, repeat, inOrder };
 }

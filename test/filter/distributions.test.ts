@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { normalShare } from '../../services/control-plane/ruleset/quantiles.ts';
+import { normalShare, quantilesOf } from '../../services/control-plane/ruleset/quantiles.ts';
 import type { PolicyInput } from '../../services/policy/schema.ts';
 import type { Stream } from '../support/wasm-host.ts';
 import { Envoy, HEADERS, made } from './envoy.ts';
@@ -9,28 +9,41 @@ type Delay = NonNullable<PolicyInput['spec']['rules'][number]['fault']['delay']>
 const DRAWS = 20_000;
 const BATCH = 1000;
 
-/** How long each of many requests was held, in milliseconds, rising. */
+/** How long each of many requests or answers was held, in milliseconds, rising. */
 function held(delay: Delay): number[] {
   const envoy = new Envoy();
   envoy.serve([made('p', { rules: [{ fault: { delay } }] })]);
   const times: number[] = [];
   for (let drawn = 0; drawn < DRAWS; drawn += BATCH) {
     const begun = envoy.process.nowNs;
-    let waiting: Stream[] = Array.from({ length: BATCH }, () => envoy.vm.request(envoy.root, HEADERS));
+    let waiting = Array.from({ length: BATCH }, () => begin(envoy, delay.at === 'response'));
     while (waiting.length > 0) {
-      const goes = ({ action, continued }: Stream): boolean => action === 0 || continued > 0;
       const passed = Number(envoy.process.nowNs - begun) / 1e6;
-      for (const stream of waiting.filter(goes)) {
-        times.push(stream.action === 0 ? 0 : passed);
+      for (const { stream, atOnce } of waiting.filter(goes)) {
+        times.push(atOnce ? 0 : passed);
         envoy.vm.end(stream);
       }
-      waiting = waiting.filter((stream) => !goes(stream));
+      waiting = waiting.filter((one) => !goes(one));
       envoy.process.advance(1);
     }
     envoy.unchanged();
   }
   return times.sort((a, b) => a - b);
 }
+
+interface Held {
+  readonly stream: Stream;
+  readonly atOnce: boolean;
+}
+
+function begin(envoy: Envoy, atResponse: boolean): Held {
+  const stream = envoy.vm.request(envoy.root, HEADERS);
+  if (!atResponse) return { stream, atOnce: stream.action === 0 };
+  assert.equal(stream.action, 0, 'the request itself is not held');
+  return { stream, atOnce: envoy.vm.response(stream, [[':status', '200']], true) === 0 };
+}
+
+const goes = ({ stream, atOnce }: Held): boolean => atOnce || stream.continued > 0 || stream.continuedResponse > 0;
 
 /** The share below which a normal distribution has `z`, by bisection. */
 function normalQuantile(share: number): number {
@@ -43,10 +56,24 @@ function normalQuantile(share: number): number {
   return low;
 }
 
-describe('filter: distributions of delays', () => {
+describe('filter: distributions of delays', function () {
+  this.timeout(60_000);
+
   for (const [what, delay, expected] of [
     ['percentiles', { percentiles: { p50: '200ms', p90: '1s', p99: '5s' } }, { 50: 200, 90: 1000, 99: 5000 }],
     ['percentiles between the named ones', { percentiles: { p0: '100ms', p50: '200ms', p100: '400ms' } }, { 25: 150, 50: 200, 75: 300 }],
+    [
+      'percentiles at the response',
+      { percentiles: { p50: '20ms', p90: '100ms', p99: '2s', 'p99.9': '4s' }, at: 'response' },
+      { 50: 20, 90: 100, 99: 2000, 99.9: 4000 },
+    ],
+    [
+      'many percentiles',
+      { percentiles: { p1: '90ms', p25: '100ms', p75: '300ms', p95: '301ms', p100: '800ms' } },
+      { 1: 90, 25: 100, 75: 300, 95: 301 },
+    ],
+    ['uniform, from nothing, at the response', { uniform: { min: '0ms', max: '500ms' }, at: 'response' }, { 10: 50, 50: 250, 90: 450 }],
+    ['uniform with jitter', { uniform: { min: '200ms', max: '400ms' }, jitter: '100ms' }, { 12.5: 200, 50: 300, 87.5: 400 }],
     ['uniform', { uniform: { min: '100ms', max: '500ms' } }, { 10: 140, 50: 300, 90: 460 }],
     [
       'normal',
@@ -55,8 +82,7 @@ describe('filter: distributions of delays', () => {
     ],
     ['fixed with jitter', { fixed_delay: '300ms', jitter: '100ms' }, { 10: 220, 50: 300, 90: 380 }],
   ] as [string, Delay, Record<string, number>][]) {
-    it(`${what}: within 3 % at each percentile of ${DRAWS} draws`, function () {
-      this.timeout(60_000);
+    it(`${what}: within 3 % at each percentile of ${DRAWS} draws`, () => {
       const times = held(delay);
       assert.equal(times.length, DRAWS);
       for (const [share, ms] of Object.entries(expected)) {
@@ -70,5 +96,33 @@ describe('filter: distributions of delays', () => {
     const times = held({ normal: { mean: '10ms', stddev: '100ms' } });
     const atOnce = times.filter((ms) => ms === 0).length / DRAWS;
     assert.ok(Math.abs(atOnce - normalShare(-0.1)) < 0.02, `${atOnce}`);
+  });
+
+  it('a normal distribution reaches four deviations to either side, but never below nothing nor beyond an hour', () => {
+    const ends = (mean: string, stddev: string): (number | undefined)[] => {
+      const table = quantilesOf({ normal: { mean, stddev } }) ?? [];
+      return [table[0]?.ms, table.at(-1)?.ms];
+    };
+    assert.deepEqual(ends('500ms', '100ms'), [100, 900]);
+    assert.deepEqual(ends('500ms', '200ms'), [0, 1300]);
+    assert.deepEqual(ends('59m', '1m'), [55 * 60_000, 3_600_000]);
+    const times = held({ normal: { mean: '500ms', stddev: '100ms' } });
+    const far = times.filter((ms) => ms > 800).length;
+    // Of 20,000 the normal distribution has 27 there.
+    assert.ok(far >= 5 && far <= 60, `${far} beyond three deviations`);
+  });
+
+  it('jitter never holds for less than nothing: what it has of that passes at once', () => {
+    const times = held({ fixed_delay: '50ms', jitter: '100ms' });
+    const atOnce = times.filter((ms) => ms === 0).length / DRAWS;
+    assert.ok(Math.abs(atOnce - 0.25) < 0.02, `${atOnce}`);
+    assert.ok((times.at(-1) ?? 0) <= 151);
+  });
+
+  it('uniform and percentiles have nothing shorter or longer than what is named', () => {
+    for (const delay of [{ uniform: { min: '100ms', max: '500ms' } }, { percentiles: { p0: '100ms', p50: '200ms', p99: '500ms' } }]) {
+      const times = held(delay);
+      assert.ok((times[0] ?? 0) >= 100 && (times.at(-1) ?? 0) <= 501, `${times[0]} to ${times.at(-1)} ms`);
+    }
   });
 });

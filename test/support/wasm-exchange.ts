@@ -21,6 +21,8 @@ export class Exchange {
   readonly #toClient: Uint8Array[] = [];
   readonly #steps: Generator<undefined>;
   over = false;
+  /** The service got the whole request. */
+  asked = false;
   /** The client has the head of the service's answer. */
   answered = false;
 
@@ -68,6 +70,7 @@ export class Exchange {
       );
       if (this.#cutShort) return;
     }
+    this.asked = true;
     const { headers, body, trailers } = this.#upstream;
     if (vm.response(stream, headers, body === undefined && trailers === undefined) === HOLD_HEAD) {
       yield* this.#until(() => stream.continuedResponse > 0);
