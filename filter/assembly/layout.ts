@@ -73,7 +73,7 @@
 /** "HFI1" read as a little-endian u32. */
 export const MAGIC: u32 = 0x31494648;
 /** Raised with every change to this file that an older filter could misread. */
-export const LAYOUT_VERSION: u32 = 3;
+export const LAYOUT_VERSION: u32 = 4;
 /** The longest ruleset that a filter takes, in bytes. */
 export const MAX_RULESET_BYTES: u32 = 4 * 1024 * 1024;
 
@@ -287,7 +287,7 @@ export const AUTOMATON_ACCEPTING: u32 = 16;
 export const AUTOMATON_CLASSES: u32 = 20;
 
 export const FIELD_BYTES: u32 = 20;
-/** The header's name in lower case, or that of the query parameter or cookie; empty for the others. */
+/** The header's name in lower case, that of the query parameter or cookie, or the property's path; empty for the others. */
 export const FIELD_NAME: u32 = 0;
 export const FIELD_NAME_LENGTH: u32 = 4;
 /** Index + 1 of the next field in the same bucket, always a later one; 0 = none. */
@@ -312,6 +312,8 @@ export const KIND_SOURCE_NAMESPACE: u32 = 7;
 export const KIND_SOURCE_ACCOUNT: u32 = 8;
 /** The port at which the request arrived, in decimal digits. */
 export const KIND_PORT: u32 = 9;
+/** A text that the host knows: a property, whose path's segments are joined with zeros. An empty one is none. */
+export const KIND_PROPERTY: u32 = 10;
 
 export const NODE_BYTES: u32 = 28;
 /** The bytes that lead from the parent to this node; empty at a root. */

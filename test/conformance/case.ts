@@ -19,6 +19,13 @@ const proxy = z.strictObject({
   direction: z.enum(['inbound', 'outbound']).default('inbound'),
 });
 
+const peer = z.strictObject({
+  workload: z.string().optional(),
+  service: z.string().optional(),
+  version: z.string().optional(),
+  labels: z.record(z.string(), z.string()).optional(),
+});
+
 const request = z.strictObject({
   method: z.string().min(1).default('GET'),
   path: z.string().min(1).default('/'),
@@ -27,6 +34,8 @@ const request = z.strictObject({
   body: z.string().default(''),
   /** The caller's identity under mutual TLS. */
   source: z.string().startsWith('spiffe://', 'must begin with spiffe://').optional(),
+  /** What the caller's sidecar says of it. */
+  peer: peer.optional(),
 });
 
 const upstream = z.strictObject({
@@ -69,10 +78,11 @@ const conformanceCase = z
     if ((given.expect === undefined) === (given.invalid === undefined)) {
       context.addIssue({ code: 'custom', message: 'needs one of expect and invalid' });
     }
-    if (given.request.source !== undefined && given.proxy.direction === 'outbound') {
+    for (const field of ['source', 'peer'] as const) {
+      if (given.request[field] === undefined || given.proxy.direction === 'inbound') continue;
       context.addIssue({
         code: 'custom',
-        path: ['request', 'source'],
+        path: ['request', field],
         message: 'is of inbound requests: outbound ones come from the workload itself',
       });
     }

@@ -1,6 +1,7 @@
 import { rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
 import { Envoy } from '../filter/envoy.ts';
 import { bytes, unpair } from '../support/header-pairs.ts';
+import { peerProperties } from '../support/peer.ts';
 import { Exchange } from '../support/wasm-exchange.ts';
 import type { Header } from './case.ts';
 import { answerHeaders, authorityOf, type Host, hasBody, type Seen, type Trial, wireHeaders } from './host.ts';
@@ -40,6 +41,8 @@ class Lab {
     outbound: this.#envoy.vm.configure({ cluster: 'hfi-control-plane', direction: 'outbound' }),
   };
   #inForce = '';
+  /** What is told of the present case's caller. */
+  #told: readonly string[] = [];
 
   run(trial: Trial): Seen[] {
     const envoy = this.#envoy;
@@ -48,9 +51,7 @@ class Lab {
     const ruleset = trial.ruleset(Math.round(envoy.now));
     const version = rulesetVersion(ruleset);
     if (version !== this.#inForce) this.#inForce = envoy.serveBytes(ruleset);
-    const { source } = trial.request;
-    if (source === undefined) envoy.process.properties.delete(SOURCE);
-    else envoy.process.properties.set(SOURCE, bytes(source));
+    this.#tell(trial.request);
 
     const seen: Seen[] = [];
     while (seen.length < trial.repeat) {
@@ -64,6 +65,14 @@ class Lab {
       if (held.size > 0) envoy.unchanged();
     }
     return seen;
+  }
+
+  #tell({ source, peer = {} }: Trial['request']): void {
+    const { properties } = this.#envoy.process;
+    for (const name of this.#told) properties.delete(name);
+    const told = new Map([...peerProperties(peer), ...(source === undefined ? [] : [[SOURCE, source] as const])]);
+    for (const [name, value] of told) properties.set(name, bytes(value));
+    this.#told = [...told.keys()];
   }
 
   #begin({ request, direction, upstream }: Trial): Exchange {

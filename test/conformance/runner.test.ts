@@ -64,6 +64,7 @@ describe('conformance: the runner can fail', () => {
     ['no policies', { name: 'n', expect: { fault: 'none' } }, /policies is missing/],
     ['no object', 5, /the case must be an object/],
     ['a caller of outbound requests', { ...TRUE, proxy: { direction: 'outbound' }, request: { source: 'spiffe://a' } }, /request\.source/],
+    ['a peer of outbound requests', { ...TRUE, proxy: { direction: 'outbound' }, request: { peer: {} } }, /request\.peer is of inbound/],
     ['a policy that is refused', { ...TRUE, policies: [{ ...abort, x: 1 }] }, /a policy is refused: x is no field here/],
     ['two policies of one name', { ...TRUE, policies: [abort, half] }, /two policies are named p/],
   ];
