@@ -82,6 +82,11 @@ const parts = {
   method: stringMatch.optional().describe('The HTTP method, in capitals as it is sent. gRPC calls are `POST`.'),
   path: stringMatch.optional().describe('The path alone, without `?` and the query. To compare with the query, match the header `:path`.'),
   authority: stringMatch.optional().describe('The host that the request is for, with its port if one is given: `:authority` or `host`.'),
+  cluster: nameMatch
+    .optional()
+    .describe(
+      "The name of the Envoy cluster to which the request's route leads; in Istio `outbound|<port>|<subset>|<host>`, such as `outbound|80|v2|reviews.shop.svc.cluster.local`.",
+    ),
   port: z.int().min(1).max(65_535).optional().describe('The port at which the request arrived at the proxy.'),
   headers: z
     .array(headerMatch)

@@ -14,6 +14,7 @@ import { seenByClient } from './local-reply.ts';
 const BATCH = 500;
 /** No rule holds longer: `start_delay_ms` and the delay are an hour each. */
 const LONGEST_MS = 7_200_000;
+const CLUSTER = 'xds\0cluster_name';
 const SOURCE = 'connection\0uri_san_peer_certificate';
 
 /** Makes a host; the filter must have been built. */
@@ -51,7 +52,7 @@ class Lab {
     const ruleset = trial.ruleset(Math.round(envoy.now));
     const version = rulesetVersion(ruleset);
     if (version !== this.#inForce) this.#inForce = envoy.serveBytes(ruleset);
-    this.#tell(trial.request);
+    this.#tell(trial);
 
     const seen: Seen[] = [];
     while (seen.length < trial.repeat) {
@@ -67,10 +68,11 @@ class Lab {
     return seen;
   }
 
-  #tell({ source, peer = {} }: Trial['request']): void {
+  #tell({ request: { source, peer = {} }, direction }: Trial): void {
     const { properties } = this.#envoy.process;
     for (const name of this.#told) properties.delete(name);
-    const told = new Map([...peerProperties(peer), ...(source === undefined ? [] : [[SOURCE, source] as const])]);
+    // The sandbox's Envoys call their clusters so.
+    const told = new Map([...peerProperties(peer), [CLUSTER, direction], ...(source === undefined ? [] : [[SOURCE, source] as const])]);
     for (const [name, value] of told) properties.set(name, bytes(value));
     this.#told = [...told.keys()];
   }

@@ -19,6 +19,8 @@ export interface Request {
   readonly source?: string | undefined;
   /** What its sidecar says of the caller. */
   readonly peer?: Peer | undefined;
+  /** Where it goes. */
+  readonly cluster?: string | undefined;
   /** Where it arrived. */
   readonly port?: number | undefined;
 }
@@ -32,7 +34,7 @@ export function matches(match: Match | undefined, request: Request, outbound: bo
 }
 
 function holds(match: NestedMatch, request: Request): boolean {
-  const { method, path, authority, port, headers = [], query = [], cookies = [], grpc, source, not, anyOf } = match;
+  const { method, path, authority, port, cluster, headers = [], query = [], cookies = [], grpc, source, not, anyOf } = match;
   const call = calledMethod(request);
   const caller = /^spiffe:\/\/[^/]+\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(request.source ?? '');
   return (
@@ -40,6 +42,7 @@ function holds(match: NestedMatch, request: Request): boolean {
     fits(path, pathAlone(request)) &&
     fits(authority, bytes(request.authority)) &&
     (port === undefined || port === request.port) &&
+    fits(cluster, told(request.cluster)) &&
     headers.every((one) => compares(one, headerValue(request, one.name))) &&
     query.every((one) => compares(one, parameter(request, bytes(one.name)))) &&
     cookies.every((one) => compares(one, cookieValue(request, one.name))) &&

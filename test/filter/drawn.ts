@@ -62,6 +62,7 @@ const part: fc.Arbitrary<Parts> = fc.oneof(
   comparison(path).map((one) => ({ path: one })),
   comparison(authority).map((one) => ({ authority: one })),
   fc.constantFrom(80, 8080).map((port) => ({ port })),
+  fc.oneof(account, comparison(account)).map((cluster) => ({ cluster })),
   named(fc.constantFrom(...HEADERS), headerText).map((headers) => ({ headers })),
   named(fc.constantFrom('a', 'b', 'ab', 'é', 'a+b', 'A', '%'), fc.oneof(word, fc.constantFrom('a+b', '%', '%4', 'b=c', ' '))).map(
     (query) => ({
@@ -215,6 +216,7 @@ export const request: fc.Arbitrary<Request> = fc
       ),
       { nil: undefined },
     ),
+    cluster: fc.constantFrom('a', 'ns', '', undefined),
     port: fc.constantFrom(80, 8080, undefined),
   })
   .map(({ type, headers, ...rest }) => ({

@@ -45,6 +45,7 @@ class Lab {
     const told = peerProperties((direction === 'inbound' ? asked.peer : undefined) ?? {});
     for (const [name, value] of told) this.#property(name, bytes(value));
     this.#told = [...told.keys()];
+    this.#property('xds\0cluster_name', asked.cluster && bytes(asked.cluster));
     this.#property('destination\0port', asked.port && new Uint8Array(new BigUint64Array([BigInt(asked.port)]).buffer));
     const { vm } = this.envoy;
     const stream = vm.request(this.#roots[direction], [

@@ -23,6 +23,7 @@ const MATCHES: readonly Rule['match'][] = [
   { not: { path: { exact: '/a' } }, anyOf: [{ authority: { prefix: 'x' } }, { not: { headers: [{ name: 'x-a', present: true }] } }] },
   { grpc: { service: { prefix: 's' }, method: { exact: 'm' } }, port: 80 },
   { source: { namespace: 'demo' }, probes: true },
+  { cluster: { prefix: 'in' }, path: { prefix: '/' } },
   { source: { workload: { regex: '.*' }, labels: { app: 'a', role: { present: false } } } },
   { after: 1, every: 2, sequence: ['fault', 'none'], limit: 5 },
   { window: { start: '2020-01-01T00:00:00Z' } },

@@ -3,7 +3,7 @@ import type { NestedMatch } from '../../policy/match.ts';
 import { compileRegex, type Dfa } from '../../policy/regex/compile-regex.ts';
 import type { Match } from '../../policy/schema.ts';
 import type { TextMatch } from '../../policy/string-match.ts';
-import { peerField, peerLabel } from './properties.ts';
+import { CLUSTER, peerField, peerLabel } from './properties.ts';
 import { requiredPrefixes } from './required-prefix.ts';
 
 /** What of a request is looked at. */
@@ -50,6 +50,7 @@ export function conditionsOf(match: Match | NestedMatch | undefined): Condition[
     ...single(peerField('service'), source?.service),
     ...single(peerField('revision'), source?.version),
     ...Object.entries(source?.labels ?? {}).map(([name, one]) => conditionOf(peerLabel(name), one)),
+    ...single(CLUSTER, match.cluster),
     ...single(alone(layout.KIND_PORT), port === undefined ? undefined : { exact: String(port) }),
     ...(anyOf === undefined ? [] : [anyOfGroups(anyOf)]),
     ...(not === undefined ? [] : [negated(anyOfGroups([not]))]),

@@ -5,6 +5,9 @@ import type { FieldKey } from './condition.ts';
 
 const property = (...path: readonly string[]): FieldKey => ({ kind: KIND_PROPERTY, name: path.join('\0') });
 
+/** Known from the request's head on, for its route is chosen before any plugin sees it. */
+export const CLUSTER = property('xds', 'cluster_name');
+
 /**
  * What the caller's sidecar says of its workload. Istio's metadata exchange stands in front of every plugin and leaves it in the
  * stream's filter state since 1.24 (istio/proxy `source/extensions/filters/http/peer_metadata`, since 1.31 envoy `contrib/istio`).
