@@ -44,6 +44,14 @@ const upstream = z.strictObject({
   body: z.string().default('ok'),
 });
 
+/** What the service got; only what is given is compared. */
+const arrived = z.strictObject({
+  method: z.string().optional(),
+  path: z.string().optional(),
+  headers: z.array(header).optional(),
+  body: z.string().optional(),
+});
+
 const expect = z
   .strictObject({
     fault: z.enum(KINDS).optional(),
@@ -52,6 +60,7 @@ const expect = z
     status: status.optional(),
     body: z.string().optional(),
     headers: z.array(header).optional(),
+    arrived: arrived.optional(),
     /** How long the request is held in all. */
     delayMs: z.int().min(0).optional(),
     /** The share of the repeats that are faulted. What else is expected is then expected of those only. */

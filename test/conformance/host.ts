@@ -18,12 +18,22 @@ export interface Trial {
   readonly repeat: number;
 }
 
+/** A request as the service got it; names in lower case. */
+export interface Arrived {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: readonly Header[];
+  readonly body: string;
+}
+
 /** What became of one request, as its client saw it. */
 export interface Seen {
   readonly fault: Kind;
   readonly status: number;
   readonly body: string;
   readonly headers: readonly Header[];
+  /** Undefined when the service didn't get it, or it isn't known which of several it got. */
+  readonly arrived?: Arrived | undefined;
   /** Milliseconds from sending to the answer; in Node those that it was held. */
   readonly delayMs: number;
 }

@@ -9,10 +9,10 @@ import { RulesetServer } from '../bench/ruleset-server.ts';
 import { Processes, until } from '../support/processes.ts';
 import type { Header, Kind } from './case.ts';
 import { type Answer, Client } from './client.ts';
-import { authorityOf, type Host, hasBody, type Seen, type Trial, wireHeaders } from './host.ts';
+import { type Arrived, authorityOf, type Host, hasBody, type Seen, type Trial, wireHeaders } from './host.ts';
 import { namesRule } from './judge.ts';
 import { selfSigned, withMutualTls } from './mutual-tls.ts';
-import { type Arrived, UpstreamServer } from './upstream.ts';
+import { UpstreamServer } from './upstream.ts';
 
 /**
  * The filter in a real Envoy, before a real service. One Envoy serves all cases: which policies select a case's proxy is
@@ -179,9 +179,11 @@ function classified(trial: Trial, answers: readonly Answer[], arrived: readonly 
     if (wasHeld) return 'delay';
     return changesRequests ? 'request' : 'none';
   };
-  return answers.map((answer) => {
+  // They were all sent alike.
+  const all = arrived.length === answers.length ? arrived : [];
+  return answers.map((answer, i) => {
     const { status, headers, body, ms } = answer;
-    return { fault: kindOf(answer), status, headers, body, delayMs: Math.round(ms * 10) / 10 };
+    return { fault: kindOf(answer), status, headers, body, arrived: all[i], delayMs: Math.round(ms * 10) / 10 };
   });
 }
 

@@ -4,7 +4,7 @@ import { bytes, unpair } from '../support/header-pairs.ts';
 import { peerProperties } from '../support/peer.ts';
 import { Exchange } from '../support/wasm-exchange.ts';
 import type { Header } from './case.ts';
-import { answerHeaders, authorityOf, type Host, hasBody, type Seen, type Trial, wireHeaders } from './host.ts';
+import { type Arrived, answerHeaders, authorityOf, type Host, hasBody, type Seen, type Trial, wireHeaders } from './host.ts';
 import { namesRule } from './judge.ts';
 import { seenByClient } from './local-reply.ts';
 
@@ -125,8 +125,9 @@ function outcome(exchange: Exchange, delayMs: number, { request, upstream }: Tri
   const [reply] = stream.replies;
   if (stream.replies.length > 1) throw new Error('the filter answered one request twice');
   if (!over) throw new Error(`the filter held the request for more than ${LONGEST_MS} ms`);
-  if (stream.reset) return { fault: 'reset', status: 0, body: '', headers: [], delayMs };
-  if (reply !== undefined) return { fault: held ? 'delay+abort' : 'abort', ...seenByClient(reply, request), delayMs };
+  const arrived = arrivedOf(exchange);
+  if (stream.reset) return { fault: 'reset', status: 0, body: '', headers: [], arrived, delayMs };
+  if (reply !== undefined) return { fault: held ? 'delay+abort' : 'abort', ...seenByClient(reply, request), arrived, delayMs };
   const headers = stream.responseHeaders.filter(([name]) => name !== ':status');
   const status = Number(stream.responseHeaders.find(([name]) => name === ':status')?.[1]);
   const body = Buffer.from(exchange.responseBody).toString();
@@ -135,7 +136,13 @@ function outcome(exchange: Exchange, delayMs: number, { request, upstream }: Tri
   const changed = status !== upstream.status || answered.body !== sent || namesRule(headers);
   const changedRequest =
     JSON.stringify(unpair(stream.headers)) !== JSON.stringify(headersOf(request).map(([name, value]) => [name, value]));
-  const arrived = Buffer.from(exchange.requestBody).toString();
-  const fault = changed ? 'response' : held ? 'delay' : changedRequest || arrived !== request.body ? 'request' : 'none';
-  return { fault, ...answered };
+  const fault = changed ? 'response' : held ? 'delay' : changedRequest || arrived?.body !== request.body ? 'request' : 'none';
+  return { fault, ...answered, arrived };
+}
+
+function arrivedOf({ stream, reached, requestBody }: Exchange): Arrived | undefined {
+  if (!reached) return undefined;
+  const headers = unpair(stream.headers);
+  const of = (name: string): string => headers.find(([one]) => one === name)?.[1] ?? '';
+  return { method: of(':method'), path: of(':path'), headers, body: Buffer.from(requestBody).toString() };
 }

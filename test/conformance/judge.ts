@@ -1,7 +1,7 @@
 import { HEADER_FAULT } from '../../filter/assembly/protocol.ts';
 import { binomialInterval } from '../bench/statistics.ts';
-import type { Expectation } from './case.ts';
-import type { Seen } from './host.ts';
+import type { Expectation, Header } from './case.ts';
+import type { Arrived, Seen } from './host.ts';
 
 /** What a request came to, in the words of an expectation. */
 export interface Got {
@@ -11,6 +11,7 @@ export interface Got {
   readonly status: number;
   readonly body: string;
   readonly headers: Seen['headers'];
+  readonly arrived?: Arrived | undefined;
   readonly delayMs: number;
 }
 
@@ -68,11 +69,20 @@ function mismatches(expected: Expectation, got: Got, lateMs: number): string[] {
   for (const key of ['fault', 'policy', 'rule', 'status', 'body'] as const) {
     if (expected[key] !== undefined && expected[key] !== got[key]) wrong.push(key);
   }
-  if (!headers.every(([name, value]) => got.headers.some((one) => one[0].toLowerCase() === name.toLowerCase() && one[1] === value))) {
-    wrong.push('headers');
-  }
+  if (!hasAll(got.headers, headers)) wrong.push('headers');
+  if (expected.arrived !== undefined && !fits(expected.arrived, got.arrived)) wrong.push('arrived');
   if (delayMs !== undefined && (got.delayMs < delayMs || got.delayMs > delayMs + lateMs)) wrong.push('delayMs');
   return wrong;
+}
+
+function hasAll(headers: readonly Header[], wanted: readonly Header[]): boolean {
+  return wanted.every(([name, value]) => headers.some((one) => one[0].toLowerCase() === name.toLowerCase() && one[1] === value));
+}
+
+function fits({ headers = [], ...wanted }: NonNullable<Expectation['arrived']>, got: Arrived | undefined): boolean {
+  if (got === undefined) return false;
+  const same = (['method', 'path', 'body'] as const).every((key) => wanted[key] === undefined || wanted[key] === got[key]);
+  return same && hasAll(got.headers, headers);
 }
 
 /** What was expected of, and always what was done and by which rule. */
@@ -82,6 +92,7 @@ function shown(expected: Expectation, got: Got): object {
     ...always,
     ...(expected.body !== undefined && { body: got.body }),
     ...(expected.headers !== undefined && { headers: got.headers }),
+    ...(expected.arrived !== undefined && { arrived: got.arrived ?? null }),
     ...(expected.delayMs !== undefined && { delayMs: got.delayMs }),
   };
 }

@@ -1,16 +1,8 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Case, Header } from './case.ts';
-import { answerHeaders } from './host.ts';
+import { type Arrived, answerHeaders } from './host.ts';
 import { asText, asWire } from './wire.ts';
-
-/** A request as the service got it. */
-export interface Arrived {
-  readonly method: string;
-  readonly path: string;
-  readonly headers: readonly Header[];
-  readonly body: string;
-}
 
 /** The service behind Envoy: answers every request as it is told to, and tells what came. */
 export class UpstreamServer {

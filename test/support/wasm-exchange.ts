@@ -23,6 +23,8 @@ export class Exchange {
   /** It was held at least once. */
   held = false;
   over = false;
+  /** The service got all of the request. */
+  reached = false;
 
   /**
    * @param stream whose headers the filter has had
@@ -68,6 +70,7 @@ export class Exchange {
       );
       if (this.#cutShort) return;
     }
+    this.reached = true;
     const { headers, body, trailers } = this.#upstream;
     if (vm.response(stream, headers, body === undefined && trailers === undefined) === HOLD_HEAD) {
       yield* this.#until(() => stream.continuedResponse > 0);
