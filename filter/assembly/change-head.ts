@@ -17,10 +17,12 @@ import {
   CHANGE_HEADER_COUNT,
   CHANGE_HEADERS,
   CHANGE_REPLACES,
+  CHANGE_REWRITE,
   CHANGE_SHORTENS,
   CHANGE_STATUS,
   CHANGE_TRUNCATE_AT,
 } from './layout';
+import { rewritePath } from './rewrite';
 import { addState, BODY_STAYS_REQUEST, BODY_STAYS_RESPONSE, stateOf } from './streams';
 import { addNumber, beginText, equalsAscii, readNumber } from './text';
 
@@ -29,6 +31,8 @@ import { addNumber, beginText, equalsAscii, readNumber } from './text';
 /** @param last whether no body follows */
 export function changeRequestHead(record: usize, action: usize, change: usize, last: bool): void {
   changeFields(REQUEST_HEADERS, action, load<u32>(change + CHANGE_HEADERS), load<u32>(change + CHANGE_HEADER_COUNT));
+  const rewrite = load<u32>(change + CHANGE_REWRITE);
+  if (rewrite != 0) rewritePath(action, action + rewrite);
   if (last || !touchesBody(change)) return;
   if (isTunnel() || requestHeader('upgrade')) {
     addState(record, BODY_STAYS_REQUEST);

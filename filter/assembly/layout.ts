@@ -62,8 +62,10 @@
  * abort (36 bytes):    httpStatus | grpcStatus | pairs | pairsLength | body | bodyLength | segments | segmentCount | flags
  *   segments (12 bytes): kind | offset | length
  * change (56 bytes):   flags | status | headers | headerCount | body | bodyLength | truncateAt | corruptThreshold | corruptSeed |
- *                      bytesPerSecond | pieceMs | trailers | trailerCount | reserved
+ *                      bytesPerSecond | pieceMs | trailers | trailerCount | rewrite
  *   headers, trailers (20 bytes each): operation | name | nameLength | value | valueLength
+ * rewrite (8 bytes):   parameters | parameterCount
+ *   parameters: as headers; the name as it is compared, decoded, the value `name=value` as it is written, encoded
  * ```
  *
  * A rule stands in the lists of the trie nodes where its rarest exact text or prefix ends, of which an expression may have several, or in `always`. So a
@@ -231,6 +233,8 @@ export const CHANGE_BYTES_PER_SECOND: u32 = 36;
 export const CHANGE_PIECE_MS: u32 = 40;
 export const CHANGE_TRAILERS: u32 = 44;
 export const CHANGE_TRAILER_COUNT: u32 = 48;
+/** Of a request; 0 = its path stays. */
+export const CHANGE_REWRITE: u32 = 52;
 
 /** The body is replaced. */
 export const CHANGE_REPLACES: u32 = 1;
@@ -238,6 +242,10 @@ export const CHANGE_REPLACES: u32 = 1;
 export const CHANGE_CUTS: u32 = 2;
 /** The body is cut at `truncateAt`, and the message ends there. */
 export const CHANGE_SHORTENS: u32 = 4;
+
+export const REWRITE_BYTES: u32 = 8;
+export const REWRITE_PARAMETERS: u32 = 0;
+export const REWRITE_PARAMETER_COUNT: u32 = 4;
 
 export const FIELD_CHANGE_BYTES: u32 = 20;
 export const FIELD_CHANGE_OPERATION: u32 = 0;

@@ -6,6 +6,7 @@ import { durationText } from './delay.ts';
 import { refuseReserved, writtenHeaders, writtenName } from './header-text.ts';
 import { LIMITS } from './limits.ts';
 import { percentage } from './percentage.ts';
+import { queryChange } from './rewrite.ts';
 
 /** Changing a request on its way to the service, or the service's answer on its way back. */
 
@@ -120,6 +121,11 @@ const requestFields = {
   headers: headers('RequestHeaders', [':path', ':method', ':authority'])
     .optional()
     .describe('Headers of the request. `:path`, `:method` and `:authority` can be set.'),
+  query: queryChange
+    .optional()
+    .describe(
+      'Parameters of the query, by their names and values as they are without percent-encoding. The rest of the path stays byte for byte.',
+    ),
   ...body,
   truncate: z
     .strictObject({ bytes: z.int().min(0).max(0xffffffff).describe('How many bytes of the body go through.') })
@@ -132,7 +138,12 @@ const requestFields = {
 export const requestChange = atLeastOne(
   Object.keys(requestFields),
   'RequestChange',
-  z.strictObject(requestFields).superRefine((value, context) => void refuseChangesOfNewBody(value, context)),
+  z.strictObject(requestFields).superRefine((value, context) => {
+    refuseChangesOfNewBody(value, context);
+    if (value.query !== undefined && value.headers?.set?.[':path'] !== undefined) {
+      context.addIssue({ code: 'custom', path: ['query'], message: 'can not go with headers.set :path, which is the path with the query' });
+    }
+  }),
 );
 
 export type ResponseChange = z.output<typeof responseChange>;

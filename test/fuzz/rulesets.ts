@@ -50,6 +50,7 @@ const FAULTS: readonly Rule['fault'][] = [
   { response: { truncate: { bytes: 2, end: 'clean' }, throttle: '1KiB/s' } },
   { request: { body: 'new', latency: '5ms', headers: { set: { ':path': '/x' } } }, response: { throttle: '100B/s', latency: '3ms' } },
   { request: { truncate: { bytes: 1 }, corrupt: {} }, delay: { fixed_delay_ms: 3 } },
+  { request: { query: { set: { q: 'é&', a: '1' }, add: { b: '' }, remove: ['x'] } } },
   { response: { status: 204 }, sticky: { cookie: 'c', seed: 3 }, percentage: 50 },
   { abort: { httpStatus: 502 }, percentage: { ramp: { from: 0, to: 100, over: '1m' } }, duration_seconds: 3600 },
 ];

@@ -1,0 +1,26 @@
+import { z } from '@hono/zod-openapi';
+import { atLeastOne } from './choice.ts';
+import { atMostEntries } from './entries.ts';
+import { LIMITS } from './limits.ts';
+
+/** Changing where a request goes to. */
+
+const parameterName = z.string().min(1).max(256);
+const parameterValue = z
+  .string()
+  .refine((text) => Buffer.byteLength(text, 'utf8') <= LIMITS.parameterBytes, `is longer than ${LIMITS.parameterBytes} bytes`);
+const parameters = () => atMostEntries(LIMITS.entries, z.record(parameterName, parameterValue));
+
+export const queryChange = atLeastOne(
+  ['set', 'add', 'remove'],
+  'QueryChange',
+  z.strictObject({
+    set: parameters()
+      .optional()
+      .describe('Takes the place of the first parameter of that name, and the others of that name go; or is added at the end.'),
+    add: parameters().optional().describe('Is added at the end.'),
+    remove: z.array(parameterName).max(LIMITS.entries).optional().describe('Every parameter of that name is taken away.'),
+  }),
+);
+
+export type QueryChange = z.output<typeof queryChange>;
