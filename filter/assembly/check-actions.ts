@@ -37,6 +37,10 @@ import {
   REWRITE_BYTES,
   REWRITE_PARAMETER_COUNT,
   REWRITE_PARAMETERS,
+  REWRITE_PATH,
+  REWRITE_PATH_LENGTH,
+  REWRITE_PREFIX,
+  REWRITE_PREFIX_LENGTH,
   SEGMENT_BYTES,
   SEGMENT_LENGTH,
   SEGMENT_OFFSET,
@@ -141,10 +145,13 @@ function changeHolds(offset: u32): bool {
 
 function rewriteHolds(offset: u32): bool {
   if (!within(offset, 1, REWRITE_BYTES)) return false;
-  const parameters = load<u32>(action + offset + REWRITE_PARAMETERS);
-  const count = load<u32>(action + offset + REWRITE_PARAMETER_COUNT);
+  const rewrite = action + offset;
+  const parameters = load<u32>(rewrite + REWRITE_PARAMETERS);
+  const count = load<u32>(rewrite + REWRITE_PARAMETER_COUNT);
+  let bytes: u64 = load<u32>(rewrite + REWRITE_PATH_LENGTH);
+  if (!within(load<u32>(rewrite + REWRITE_PATH), <u32>bytes, 1)) return false;
+  if (!within(load<u32>(rewrite + REWRITE_PREFIX), load<u32>(rewrite + REWRITE_PREFIX_LENGTH), 1)) return false;
   if (!fieldsHold(parameters, count)) return false;
-  let bytes: u64 = 0;
   for (let i: u32 = 0; i < count; i++) bytes += <u64>load<u32>(action + parameters + i * FIELD_CHANGE_BYTES + FIELD_CHANGE_VALUE_LENGTH);
   return bytes <= MOST_REWRITTEN;
 }

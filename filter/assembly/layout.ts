@@ -64,7 +64,7 @@
  * change (56 bytes):   flags | status | headers | headerCount | body | bodyLength | truncateAt | corruptThreshold | corruptSeed |
  *                      bytesPerSecond | pieceMs | trailers | trailerCount | rewrite
  *   headers, trailers (20 bytes each): operation | name | nameLength | value | valueLength
- * rewrite (8 bytes):   parameters | parameterCount
+ * rewrite (24 bytes):  path | pathLength | prefix | prefixLength | parameters | parameterCount
  *   parameters: as headers; the name as it is compared, decoded, the value `name=value` as it is written, encoded
  * ```
  *
@@ -243,9 +243,15 @@ export const CHANGE_CUTS: u32 = 2;
 /** The body is cut at `truncateAt`, and the message ends there. */
 export const CHANGE_SHORTENS: u32 = 4;
 
-export const REWRITE_BYTES: u32 = 8;
-export const REWRITE_PARAMETERS: u32 = 0;
-export const REWRITE_PARAMETER_COUNT: u32 = 4;
+export const REWRITE_BYTES: u32 = 24;
+/** Takes the place of the path alone; length 0 = it stays. */
+export const REWRITE_PATH: u32 = 0;
+export const REWRITE_PATH_LENGTH: u32 = 4;
+/** What of the path it takes the place of, if the path begins with it; length 0 = all. */
+export const REWRITE_PREFIX: u32 = 8;
+export const REWRITE_PREFIX_LENGTH: u32 = 12;
+export const REWRITE_PARAMETERS: u32 = 16;
+export const REWRITE_PARAMETER_COUNT: u32 = 20;
 
 export const FIELD_CHANGE_BYTES: u32 = 20;
 export const FIELD_CHANGE_OPERATION: u32 = 0;

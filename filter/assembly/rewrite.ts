@@ -11,11 +11,15 @@ import {
   FIELD_SET,
   REWRITE_PARAMETER_COUNT,
   REWRITE_PARAMETERS,
+  REWRITE_PATH,
+  REWRITE_PATH_LENGTH,
+  REWRITE_PREFIX,
+  REWRITE_PREFIX_LENGTH,
 } from './layout';
 import { decode, decodedAt, decodedLength } from './query';
 import { same } from './text';
 
-/** Changing the query of a request's path; what isn't named stays byte for byte. */
+/** Changing a request's path and its query; what isn't named stays byte for byte. */
 
 const MOST_PARAMETERS: u32 = 256;
 /** Which of the rule's parameters stand in the new query already. */
@@ -44,7 +48,7 @@ export function rewritePath(from: usize, rewrite: usize): void {
   action = from;
   parameters = action + load<u32>(rewrite + REWRITE_PARAMETERS);
   count = min<u32>(load<u32>(rewrite + REWRITE_PARAMETER_COUNT), MOST_PARAMETERS);
-  const start = arenaAllocate(resultLength + written());
+  const start = arenaAllocate(resultLength + load<u32>(rewrite + REWRITE_PATH_LENGTH) + written());
   if (start == 0) return;
   to = start;
   hasQuery = false;
@@ -52,7 +56,7 @@ export function rewritePath(from: usize, rewrite: usize): void {
   memory.fill(placed, 0, count);
 
   const query = endOf(path, end, QUESTION_MARK, HASH);
-  put(path, query);
+  putPath(rewrite, path, query);
   const fragment = endOf(query, end, HASH, HASH);
   if (query != fragment) changeQuery(query + 1, fragment);
   for (let i: u32 = 0; i < count; i++) {
@@ -63,7 +67,20 @@ export function rewritePath(from: usize, rewrite: usize): void {
   replaceNamed(REQUEST_HEADERS, ':path', start, <u32>(to - start));
 }
 
-/** How many bytes the rule adds at most; the ruleset's check bounds their sum. */
+function putPath(rewrite: usize, path: usize, end: usize): void {
+  const length = load<u32>(rewrite + REWRITE_PATH_LENGTH);
+  const prefix = action + load<u32>(rewrite + REWRITE_PREFIX);
+  const prefixLength = load<u32>(rewrite + REWRITE_PREFIX_LENGTH);
+  if (length == 0 || prefixLength > end - path || !same(prefix, path, prefixLength)) {
+    put(path, end);
+    return;
+  }
+  const text = action + load<u32>(rewrite + REWRITE_PATH);
+  put(text, text + length);
+  if (prefixLength != 0) put(path + prefixLength, end);
+}
+
+/** How many bytes of parameters the rule adds at most; the ruleset's check bounds their sum. */
 function written(): u32 {
   let bytes: u32 = 0;
   for (let i: u32 = 0; i < count; i++) bytes += 1 + load<u32>(parameters + i * FIELD_CHANGE_BYTES + FIELD_CHANGE_VALUE_LENGTH);

@@ -6,7 +6,7 @@ import { durationText } from './delay.ts';
 import { refuseReserved, writtenHeaders, writtenName } from './header-text.ts';
 import { LIMITS } from './limits.ts';
 import { percentage } from './percentage.ts';
-import { queryChange } from './rewrite.ts';
+import { pathChange, queryChange } from './rewrite.ts';
 
 /** Changing a request on its way to the service, or the service's answer on its way back. */
 
@@ -121,6 +121,9 @@ const requestFields = {
   headers: headers('RequestHeaders', [':path', ':method', ':authority'])
     .optional()
     .describe('Headers of the request. `:path`, `:method` and `:authority` can be set.'),
+  path: pathChange
+    .optional()
+    .describe('Takes the place of the path alone, without the query, which stays; or `{prefix: /v1, to: /v2}`: of its beginning.'),
   query: queryChange
     .optional()
     .describe(
@@ -140,8 +143,9 @@ export const requestChange = atLeastOne(
   'RequestChange',
   z.strictObject(requestFields).superRefine((value, context) => {
     refuseChangesOfNewBody(value, context);
-    if (value.query !== undefined && value.headers?.set?.[':path'] !== undefined) {
-      context.addIssue({ code: 'custom', path: ['query'], message: 'can not go with headers.set :path, which is the path with the query' });
+    for (const field of ['path', 'query'] as const) {
+      if (value[field] === undefined || value.headers?.set?.[':path'] === undefined) continue;
+      context.addIssue({ code: 'custom', path: [field], message: 'can not go with headers.set :path, which is the path with the query' });
     }
   }),
 );

@@ -23,4 +23,23 @@ export const queryChange = atLeastOne(
   }),
 );
 
+const SENT = /^\/[!"$->@-~]*$/;
+
+const writtenPath = z
+  .string()
+  .max(LIMITS.matchBytes)
+  .regex(SENT, 'is no path as it is sent: it begins with /, and has no ?, #, space or letter outside of ASCII (write é as %C3%A9)');
+
+/** A text is the whole path. */
+export const pathChange = z.union([
+  writtenPath,
+  z
+    .strictObject({
+      prefix: writtenPath.describe('What the path begins with, byte for byte; any other path stays.'),
+      to: writtenPath.describe('Takes the place of that. What stands behind it stays.'),
+    })
+    .openapi('PathChange'),
+]);
+
+export type PathChange = z.output<typeof pathChange>;
 export type QueryChange = z.output<typeof queryChange>;

@@ -51,6 +51,8 @@ const FAULTS: readonly Rule['fault'][] = [
   { request: { body: 'new', latency: '5ms', headers: { set: { ':path': '/x' } } }, response: { throttle: '100B/s', latency: '3ms' } },
   { request: { truncate: { bytes: 1 }, corrupt: {} }, delay: { fixed_delay_ms: 3 } },
   { request: { query: { set: { q: 'é&', a: '1' }, add: { b: '' }, remove: ['x'] } } },
+  { request: { path: { prefix: '/a', to: '/bcd' }, query: { add: { z: '1' } } } },
+  { request: { path: '/x' }, percentage: 50 },
   { response: { status: 204 }, sticky: { cookie: 'c', seed: 3 }, percentage: 50 },
   { abort: { httpStatus: 502 }, percentage: { ramp: { from: 0, to: 100, over: '1m' } }, duration_seconds: 3600 },
 ];

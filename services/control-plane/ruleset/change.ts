@@ -18,7 +18,8 @@ export function writeRequestChange(block: Block, change: RequestChange): number 
   writeBody(block, at, body);
   writeDamage(block, at, change);
   writeWay(block, at, change);
-  if (change.query !== undefined) block.u32(at + layout.CHANGE_REWRITE, writeRewrite(block, change.query));
+  const { path, query } = change;
+  if (path !== undefined || query !== undefined) block.u32(at + layout.CHANGE_REWRITE, writeRewrite(block, path, query));
   return at;
 }
 
