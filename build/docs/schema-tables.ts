@@ -24,6 +24,7 @@ interface Place {
 /** The object itself, then every object below it, in the order of the document. */
 function objectsOf(path: string, schema: JsonSchema): Place[] {
   if (schema.items !== undefined) return objectsOf(`${path}[]`, schema.items);
+  if (typeof schema.additionalProperties === 'object') return objectsOf(`${path}.*`, schema.additionalProperties);
   if (schema.properties === undefined) return (schema.anyOf ?? []).flatMap((branch) => objectsOf(path, branch));
   const below = Object.entries(schema.properties).flatMap(([name, part]) => objectsOf(path === '' ? name : `${path}.${name}`, part));
   return [{ path, schema }, ...below];
@@ -59,7 +60,7 @@ function typeOf(schema: JsonSchema): string {
   if (schema.const !== undefined) return code(String(schema.const));
   if (schema.anyOf !== undefined && schema.properties === undefined) return schema.anyOf.map(typeOf).join(' or ');
   if (schema.items !== undefined) return 'list';
-  if (schema.type === 'object' && schema.properties === undefined) return 'map of texts';
+  if (typeof schema.additionalProperties === 'object') return `map of ${typeOf(schema.additionalProperties).replace(/^text$/, 'texts')}`;
   return schema.type === 'string' ? (schema.format ?? 'text') : (schema.type ?? '');
 }
 

@@ -17,10 +17,12 @@ import {
   CHANGE_HEADER_COUNT,
   CHANGE_HEADERS,
   CHANGE_REPLACES,
+  CHANGE_REWRITE,
   CHANGE_SHORTENS,
   CHANGE_STATUS,
   CHANGE_TRUNCATE_AT,
 } from './layout';
+import { rewritePath } from './rewrite';
 import { addState, BODY_STAYS_REQUEST, BODY_STAYS_RESPONSE, stateOf } from './streams';
 import { addBytes, addNumber, beginText, equalsAscii, readNumber } from './text';
 
@@ -34,6 +36,8 @@ export function changeRequestHead(record: usize, action: usize, change: usize, l
   if (keepsMethod) addBytes(resultAt, resultLength);
   changeFields(REQUEST_HEADERS, action, load<u32>(change + CHANGE_HEADERS), load<u32>(change + CHANGE_HEADER_COUNT));
   if (keepsMethod) replaceWithText(REQUEST_HEADERS, ':method');
+  const rewrite = load<u32>(change + CHANGE_REWRITE);
+  if (rewrite != 0) rewritePath(action, action + rewrite);
   if (last || !touchesBody(change)) return;
   if (isTunnel() || requestHeader('upgrade')) {
     addState(record, BODY_STAYS_REQUEST);

@@ -19,6 +19,7 @@ import {
   CHANGE_BYTES,
   CHANGE_HEADER_COUNT,
   CHANGE_HEADERS,
+  CHANGE_REWRITE,
   CHANGE_STATUS,
   CHANGE_TRAILER_COUNT,
   CHANGE_TRAILERS,
@@ -33,6 +34,13 @@ import {
   QUANTILE_BYTES,
   QUANTILE_SHARE,
   QUANTILE_US,
+  REWRITE_BYTES,
+  REWRITE_PARAMETER_COUNT,
+  REWRITE_PARAMETERS,
+  REWRITE_PATH,
+  REWRITE_PATH_LENGTH,
+  REWRITE_PREFIX,
+  REWRITE_PREFIX_LENGTH,
   SEGMENT_BYTES,
   SEGMENT_LENGTH,
   SEGMENT_OFFSET,
@@ -43,6 +51,8 @@ const MOST_GRPC_STATUS: u32 = 16;
 /** Field changes that the filter would go through for one request: three lists of the schema's most. */
 const MOST_ENTRIES: u32 = 256;
 const MOST_SEGMENTS: u32 = 256;
+/** Bytes that a rule may add to a path. */
+const MOST_REWRITTEN: u64 = 1024 * 1024;
 
 /** The action that is being checked. */
 let action: usize = 0;
@@ -123,12 +133,27 @@ function pairsHold(offset: u32, size: u32): bool {
 function changeHolds(offset: u32): bool {
   if (!within(offset, 1, CHANGE_BYTES)) return false;
   const change = action + offset;
+  const rewrite = load<u32>(change + CHANGE_REWRITE);
   return (
+    (rewrite == 0 || rewriteHolds(rewrite)) &&
     isStatusOrNone(load<u32>(change + CHANGE_STATUS)) &&
     within(load<u32>(change + CHANGE_BODY), load<u32>(change + CHANGE_BODY_LENGTH), 1) &&
     fieldsHold(load<u32>(change + CHANGE_HEADERS), load<u32>(change + CHANGE_HEADER_COUNT)) &&
     fieldsHold(load<u32>(change + CHANGE_TRAILERS), load<u32>(change + CHANGE_TRAILER_COUNT))
   );
+}
+
+function rewriteHolds(offset: u32): bool {
+  if (!within(offset, 1, REWRITE_BYTES)) return false;
+  const rewrite = action + offset;
+  const parameters = load<u32>(rewrite + REWRITE_PARAMETERS);
+  const count = load<u32>(rewrite + REWRITE_PARAMETER_COUNT);
+  let bytes: u64 = load<u32>(rewrite + REWRITE_PATH_LENGTH);
+  if (!within(load<u32>(rewrite + REWRITE_PATH), <u32>bytes, 1)) return false;
+  if (!within(load<u32>(rewrite + REWRITE_PREFIX), load<u32>(rewrite + REWRITE_PREFIX_LENGTH), 1)) return false;
+  if (!fieldsHold(parameters, count)) return false;
+  for (let i: u32 = 0; i < count; i++) bytes += <u64>load<u32>(action + parameters + i * FIELD_CHANGE_BYTES + FIELD_CHANGE_VALUE_LENGTH);
+  return bytes <= MOST_REWRITTEN;
 }
 
 function fieldsHold(offset: u32, count: u32): bool {

@@ -5,10 +5,13 @@ import { property, resultAt, resultLength } from './host';
 import {
   FIELD_BYTES,
   FIELD_KIND,
+  FIELD_NAME,
+  FIELD_NAME_LENGTH,
   FIELD_PATH,
   KIND_GRPC_METHOD,
   KIND_GRPC_SERVICE,
   KIND_PORT,
+  KIND_PROPERTY,
   KIND_SOURCE,
   KIND_SOURCE_ACCOUNT,
   KIND_SOURCE_NAMESPACE,
@@ -22,19 +25,22 @@ let sourceLength: u32 = 0;
 let sourceAsked = false;
 
 /**
- * Fills the fields that are neither a header nor in the path or a cookie. A table has at most one of each kind.
+ * Fills the fields that are neither a header nor in the path or a cookie.
  *
+ * @param block the ruleset
  * @param fields where the fields' records lie
  * @param from index of the first of them
  * @param headers the header map's bytes, found well-formed before
  */
-export function fillDerived(fields: usize, from: u32, fieldCount: u32, headers: usize, headerCount: u32): void {
+export function fillDerived(block: usize, fields: usize, from: u32, fieldCount: u32, headers: usize, headerCount: u32): void {
   sourceAsked = false;
   for (let field = from; field < fieldCount; field++) {
-    const kind = load<u32>(fields + field * FIELD_BYTES + FIELD_KIND);
+    const record = fields + field * FIELD_BYTES;
+    const kind = load<u32>(record + FIELD_KIND);
     if (kind == KIND_GRPC_SERVICE || kind == KIND_GRPC_METHOD) fillGrpc(field, kind, headers, headerCount);
     else if (kind == KIND_SOURCE || kind == KIND_SOURCE_NAMESPACE || kind == KIND_SOURCE_ACCOUNT) fillSource(field, kind);
     else if (kind == KIND_PORT) fillPort(field);
+    else if (kind == KIND_PROPERTY) fillProperty(field, block + load<u32>(record + FIELD_NAME), load<u32>(record + FIELD_NAME_LENGTH));
   }
 }
 
@@ -85,6 +91,11 @@ function segmentEnd(from: usize, end: usize): usize {
   let at = from;
   while (at < end && load<u8>(at) != 0x2f) at++;
   return at;
+}
+
+/** What the host hasn't got it gives as nothing or as an empty text, as its version has it. */
+function fillProperty(field: u32, path: usize, length: u32): void {
+  if (property(path, length) && resultLength != 0) fill(field, resultAt, resultLength);
 }
 
 function fillPort(field: u32): void {

@@ -113,9 +113,14 @@ export function removeHeader(map: i32, name: usize, nameLength: u32): void {
   proxy_remove_header_map_value(map, name, nameLength);
 }
 
-/** The same by a literal, with the text composed last as value. */
+/** The same by a literal. */
+export function replaceNamed(map: i32, name: string, value: usize, length: u32): void {
+  proxy_replace_header_map_value(map, nameAt, putAscii(name, nameAt), value, length);
+}
+
+/** The same with the text composed last as value. */
 export function replaceWithText(map: i32, name: string): void {
-  proxy_replace_header_map_value(map, nameAt, putAscii(name, nameAt), textStart(), textLength());
+  replaceNamed(map, name, textStart(), textLength());
 }
 
 export function removeNamed(map: i32, name: string): void {

@@ -62,8 +62,10 @@
  * abort (36 bytes):    httpStatus | grpcStatus | pairs | pairsLength | body | bodyLength | segments | segmentCount | flags
  *   segments (12 bytes): kind | offset | length
  * change (56 bytes):   flags | status | headers | headerCount | body | bodyLength | truncateAt | corruptThreshold | corruptSeed |
- *                      bytesPerSecond | pieceMs | trailers | trailerCount | reserved
+ *                      bytesPerSecond | pieceMs | trailers | trailerCount | rewrite
  *   headers, trailers (20 bytes each): operation | name | nameLength | value | valueLength
+ * rewrite (24 bytes):  path | pathLength | prefix | prefixLength | parameters | parameterCount
+ *   parameters: as headers; the name as it is compared, decoded, the value `name=value` as it is written, encoded
  * ```
  *
  * A rule stands in the lists of the trie nodes where its rarest exact text or prefix ends, of which an expression may have several, or in `always`. So a
@@ -73,7 +75,7 @@
 /** "HFI1" read as a little-endian u32. */
 export const MAGIC: u32 = 0x31494648;
 /** Raised with every change to this file that an older filter could misread. */
-export const LAYOUT_VERSION: u32 = 3;
+export const LAYOUT_VERSION: u32 = 4;
 /** The longest ruleset that a filter takes, in bytes. */
 export const MAX_RULESET_BYTES: u32 = 4 * 1024 * 1024;
 
@@ -231,6 +233,8 @@ export const CHANGE_BYTES_PER_SECOND: u32 = 36;
 export const CHANGE_PIECE_MS: u32 = 40;
 export const CHANGE_TRAILERS: u32 = 44;
 export const CHANGE_TRAILER_COUNT: u32 = 48;
+/** Of a request; 0 = its path stays. */
+export const CHANGE_REWRITE: u32 = 52;
 
 /** The body is replaced. */
 export const CHANGE_REPLACES: u32 = 1;
@@ -238,6 +242,16 @@ export const CHANGE_REPLACES: u32 = 1;
 export const CHANGE_CUTS: u32 = 2;
 /** The body is cut at `truncateAt`, and the message ends there. */
 export const CHANGE_SHORTENS: u32 = 4;
+
+export const REWRITE_BYTES: u32 = 24;
+/** Takes the place of the path alone; length 0 = it stays. */
+export const REWRITE_PATH: u32 = 0;
+export const REWRITE_PATH_LENGTH: u32 = 4;
+/** What of the path it takes the place of, if the path begins with it; length 0 = all. */
+export const REWRITE_PREFIX: u32 = 8;
+export const REWRITE_PREFIX_LENGTH: u32 = 12;
+export const REWRITE_PARAMETERS: u32 = 16;
+export const REWRITE_PARAMETER_COUNT: u32 = 20;
 
 export const FIELD_CHANGE_BYTES: u32 = 20;
 export const FIELD_CHANGE_OPERATION: u32 = 0;
@@ -287,7 +301,7 @@ export const AUTOMATON_ACCEPTING: u32 = 16;
 export const AUTOMATON_CLASSES: u32 = 20;
 
 export const FIELD_BYTES: u32 = 20;
-/** The header's name in lower case, or that of the query parameter or cookie; empty for the others. */
+/** The header's name in lower case, that of the query parameter or cookie, or the property's path; empty for the others. */
 export const FIELD_NAME: u32 = 0;
 export const FIELD_NAME_LENGTH: u32 = 4;
 /** Index + 1 of the next field in the same bucket, always a later one; 0 = none. */
@@ -312,6 +326,8 @@ export const KIND_SOURCE_NAMESPACE: u32 = 7;
 export const KIND_SOURCE_ACCOUNT: u32 = 8;
 /** The port at which the request arrived, in decimal digits. */
 export const KIND_PORT: u32 = 9;
+/** A text that the host knows: a property, whose path's segments are joined with zeros. An empty one is none. */
+export const KIND_PROPERTY: u32 = 10;
 
 export const NODE_BYTES: u32 = 28;
 /** The bytes that lead from the parent to this node; empty at a root. */

@@ -95,7 +95,7 @@ export function firstMatch(ruleset: usize, table: usize, pairs: usize, pairsLeng
   if (repeated < 0) return 0;
   if (repeated > 0 && !joinRepeated()) return 0;
   const derived = load<u32>(table + TABLE_DERIVED);
-  if (derived != fieldCount) fillDerived(fields, derived, fieldCount, headers, headerCount);
+  if (derived != fieldCount) fillDerived(ruleset, fields, derived, fieldCount, headers, headerCount);
 
   consider(ruleset + load<u32>(table + TABLE_ALWAYS));
   for (let at = lastFilled(); at != 0; at = filledBefore(at - 1)) {

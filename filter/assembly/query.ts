@@ -32,11 +32,12 @@ export function fillQuery(buckets: usize, path: usize, length: u32): void {
   }
 }
 
-let decodedAt: usize = 0;
-let decodedLength: u32 = 0;
+/** What was decoded last. */
+export let decodedAt: usize = 0;
+export let decodedLength: u32 = 0;
 
 /** Percent-decodes (RFC 3986, section 2.1). What is no `%XX` stays as it is; so does `+`. Bytes are copied only if there is a `%`. */
-function decode(from: usize, length: u32): void {
+export function decode(from: usize, length: u32): void {
   decodedAt = from;
   decodedLength = length;
   let first: u32 = 0;

@@ -6,6 +6,7 @@ import { durationText } from './delay.ts';
 import { refusePseudoValues, refuseReserved, SETTABLE_PSEUDO_HEADERS, writtenHeaders, writtenName } from './header-text.ts';
 import { LIMITS } from './limits.ts';
 import { percentage } from './percentage.ts';
+import { pathChange, queryChange } from './rewrite.ts';
 
 /** Changing a request on its way to the service, or the service's answer on its way back. */
 
@@ -122,6 +123,14 @@ const requestFields = {
   headers: headers('RequestHeaders', SETTABLE_PSEUDO_HEADERS)
     .optional()
     .describe('Headers of the request. `:path`, `:method` and `:authority` can be set; HEAD and CONNECT stay what they are.'),
+  path: pathChange
+    .optional()
+    .describe('Takes the place of the path alone, without the query, which stays; or `{prefix: /v1, to: /v2}`: of its beginning.'),
+  query: queryChange
+    .optional()
+    .describe(
+      'Parameters of the query, by their names and values as they are without percent-encoding. The rest of the path stays byte for byte.',
+    ),
   ...body,
   truncate: z
     .strictObject({ bytes: z.int().min(0).max(0xffffffff).describe('How many bytes of the body go through.') })
@@ -134,7 +143,13 @@ const requestFields = {
 export const requestChange = atLeastOne(
   Object.keys(requestFields),
   'RequestChange',
-  z.strictObject(requestFields).superRefine((value, context) => void refuseChangesOfNewBody(value, context)),
+  z.strictObject(requestFields).superRefine((value, context) => {
+    refuseChangesOfNewBody(value, context);
+    for (const field of ['path', 'query'] as const) {
+      if (value[field] === undefined || value.headers?.set?.[':path'] === undefined) continue;
+      context.addIssue({ code: 'custom', path: [field], message: 'can not go with headers.set :path, which is the path with the query' });
+    }
+  }),
 );
 
 export type ResponseChange = z.output<typeof responseChange>;

@@ -18,6 +18,8 @@ export const LIMITS = {
   regexLength: 1024,
   /** Headers, in a match or of an answer, labels of a selector, and alternatives. */
   entries: 64,
+  /** UTF-8 bytes of a parameter's value that a rule writes. */
+  parameterBytes: 1024,
   /** How deep `not` and `anyOf` nest. */
   depth: 4,
   /** Bytes a second of a throttled body, at most: 1 GiB. */

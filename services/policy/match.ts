@@ -1,8 +1,10 @@
 import { z } from '@hono/zod-openapi';
 import { atLeastOne } from './choice.ts';
+import { atMostEntries } from './entries.ts';
 import { keptName } from './header-text.ts';
+import { labelName } from './label.ts';
 import { LIMITS } from './limits.ts';
-import { namedMatch, nameMatch, stringMatch } from './string-match.ts';
+import { labelMatch, namedMatch, nameMatch, stringMatch } from './string-match.ts';
 
 /** Which requests a rule is for. */
 
@@ -48,12 +50,24 @@ const grpcMatch = atLeastOne(
 );
 
 const sourceMatch = atLeastOne(
-  ['namespace', 'serviceAccount', 'id'],
+  ['namespace', 'serviceAccount', 'id', 'workload', 'service', 'version', 'labels'],
   'SourceMatch',
   z.strictObject({
-    namespace: nameMatch.optional().describe("The caller's namespace."),
-    serviceAccount: nameMatch.optional().describe("The caller's service account."),
+    namespace: nameMatch.optional().describe("The caller's namespace, by its certificate."),
+    serviceAccount: nameMatch.optional().describe("The caller's service account, by its certificate."),
     id: nameMatch.optional().describe('The whole SPIFFE id: `spiffe://cluster.local/ns/shop/sa/web`.'),
+    workload: nameMatch.optional().describe("The caller's workload, such as its Deployment, by what its sidecar says."),
+    service: nameMatch.optional().describe("The caller's canonical service name, by what its sidecar says."),
+    version: nameMatch
+      .optional()
+      .describe(
+        "The caller's canonical revision, by what its sidecar says: its pod's label `service.istio.io/canonical-revision`, else `app.kubernetes.io/version`, else `version`, else `latest`.",
+      ),
+    labels: atMostEntries(LIMITS.entries, z.record(labelName, labelMatch))
+      .optional()
+      .describe(
+        'Labels of the caller, all of them, by what its sidecar says: `app`, `version`, and those that the mesh is told to exchange. A text stands for `exact`, and `*` means that the label is there.',
+      ),
   }),
 );
 
@@ -61,6 +75,11 @@ const parts = {
   method: stringMatch.optional().describe('The HTTP method, in capitals as it is sent. gRPC calls are `POST`.'),
   path: stringMatch.optional().describe('The path alone, without `?` and the query. To compare with the query, match the header `:path`.'),
   authority: stringMatch.optional().describe('The host that the request is for, with its port if one is given: `:authority` or `host`.'),
+  cluster: nameMatch
+    .optional()
+    .describe(
+      "The name of the Envoy cluster to which the request's route leads; in Istio `outbound|<port>|<subset>|<host>`, such as `outbound|80|v2|reviews.shop.svc.cluster.local`.",
+    ),
   port: z.int().min(1).max(65_535).optional().describe('The port at which the request arrived at the proxy.'),
   headers: z
     .array(headerMatch)
@@ -83,7 +102,7 @@ const parts = {
   source: sourceMatch
     .optional()
     .describe(
-      'Who calls, by the certificate of its connection (mutual TLS). Without a certificate, and for `outbound` rules, it never matches.',
+      'Who calls, by the certificate of its connection (mutual TLS) and by what its sidecar says of it. What is not told, and anything for `outbound` rules, never matches.',
     ),
 };
 

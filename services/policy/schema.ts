@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { atMostEntries } from './entries.ts';
 import { fault } from './fault.ts';
+import { labelName } from './label.ts';
 import { LIMITS } from './limits.ts';
 import { match } from './match.ts';
 
@@ -12,7 +13,6 @@ import { match } from './match.ts';
  */
 
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
-const LABEL_KEY = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 const LABEL_VALUE = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?|\*)?$/;
 
 export const rule = z
@@ -33,10 +33,7 @@ export const selector = z
         "Istio's canonical service name: the pod's label `service.istio.io/canonical-name`, else `app.kubernetes.io/name`, else `app`, else the workload's name.",
       ),
     workload: selectorName.optional().describe("The workload's own name, such as the Deployment's."),
-    labels: atMostEntries(
-      LIMITS.entries,
-      z.record(z.string().regex(LABEL_KEY, 'is no label name').max(317), z.string().regex(LABEL_VALUE, 'is no label value')),
-    )
+    labels: atMostEntries(LIMITS.entries, z.record(labelName, z.string().regex(LABEL_VALUE, 'is no label value')))
       .optional()
       .describe('Labels that the pod must carry, all of them; the value `*` means that the label is there.'),
   })

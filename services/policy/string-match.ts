@@ -69,19 +69,35 @@ export const nameMatch = z.union([
   stringMatch,
 ]);
 
-/** One of the named values that a request may have. @param what the schema's name */
-export function namedMatch(what: string, name: z.ZodType<string, string>) {
-  return exactlyOne(
-    [...KINDS, 'present'],
-    what,
-    z.strictObject({ name, ...operations, present, ignoreCase }).superRefine((value, context) => {
-      checkRegex(value, context);
-      if (value.present !== undefined && value.ignoreCase !== undefined) {
-        context.addIssue({ code: 'custom', path: ['ignoreCase'], message: 'goes with a text to compare with, not with present' });
-      }
-    }),
-  );
+const optional = { ...operations, present, ignoreCase };
+
+interface OptionalValue {
+  readonly regex?: string | undefined;
+  readonly present?: boolean | undefined;
+  readonly ignoreCase?: boolean | undefined;
 }
 
+function checkOptional(value: OptionalValue, context: z.RefinementCtx): void {
+  checkRegex(value, context);
+  if (value.present !== undefined && value.ignoreCase !== undefined) {
+    context.addIssue({ code: 'custom', path: ['ignoreCase'], message: 'goes with a text to compare with, not with present' });
+  }
+}
+
+/** One of the named values that a request may have. @param what the schema's name */
+export function namedMatch(what: string, name: z.ZodType<string, string>) {
+  return exactlyOne([...KINDS, 'present'], what, z.strictObject({ name, ...optional }).superRefine(checkOptional));
+}
+
+const valueMatch = exactlyOne([...KINDS, 'present'], 'ValueMatch', z.strictObject(optional).superRefine(checkOptional));
+
+/** A label's value: a text alone stands for `exact`, `*` for any. */
+export const labelMatch = z.union([
+  text(LIMITS.matchBytes)
+    .min(1, 'is empty, which no label would ever equal')
+    .transform((value): z.output<typeof valueMatch> => (value === '*' ? { present: true } : { exact: value })),
+  valueMatch,
+]);
+
 /** How a text is compared; what a named match has beside its name. */
-export type TextMatch = Omit<z.output<ReturnType<typeof namedMatch>>, 'name'>;
+export type TextMatch = z.output<typeof valueMatch>;

@@ -125,8 +125,11 @@ function address(port: number): object {
   return { socket_address: { address: '127.0.0.1', port_value: port } };
 }
 
-/** A proxy-Wasm filter from a module's file. */
-export function wasmFilter(module: string, configuration: object = {}): object {
+/** A proxy-Wasm filter from a module's file. @param configuration bytes, or what becomes JSON */
+export function wasmFilter(module: string, configuration: object | Buffer = {}): object {
+  const own = Buffer.isBuffer(configuration)
+    ? { '@type': 'type.googleapis.com/google.protobuf.BytesValue', value: configuration.toString('base64') }
+    : { '@type': 'type.googleapis.com/google.protobuf.StringValue', value: JSON.stringify(configuration) };
   return {
     name: 'wasm',
     typed_config: {
@@ -134,7 +137,7 @@ export function wasmFilter(module: string, configuration: object = {}): object {
       config: {
         name: 'bench',
         failure_policy: 'FAIL_OPEN',
-        configuration: { '@type': 'type.googleapis.com/google.protobuf.StringValue', value: JSON.stringify(configuration) },
+        configuration: own,
         vm_config: { vm_id: '', runtime: 'envoy.wasm.runtime.v8', code: { local: { filename: module } } },
       },
     },

@@ -32,6 +32,13 @@ const proxy = part({
   direction: z.enum(['inbound', 'outbound']).default('inbound'),
 });
 
+const peer = part({
+  workload: z.string().optional(),
+  service: z.string().optional(),
+  version: z.string().optional(),
+  labels: z.record(z.string(), z.string()).optional(),
+});
+
 const request = part({
   method: z.string().min(1).default('GET'),
   path: z.string().min(1).default('/'),
@@ -40,6 +47,8 @@ const request = part({
   body: z.string().default(''),
   /** The caller's identity under mutual TLS, the URI of its certificate; empty without one. Outbound requests come from the workload itself. */
   source: z.string().optional(),
+  /** What the caller's sidecar says of it; nothing of outbound requests either. */
+  peer: peer.optional(),
 });
 
 const upstream = part({

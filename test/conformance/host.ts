@@ -29,6 +29,14 @@ export interface Arrived {
   readonly body: string;
 }
 
+/** A request as the service got it; names in lower case. */
+export interface Arrived {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: readonly Header[];
+  readonly body: string;
+}
+
 /** What became of one request, as its client saw it. */
 export interface Seen {
   readonly kinds: Kinds;
@@ -39,6 +47,8 @@ export interface Seen {
   /** As far as it came. */
   readonly body: string;
   readonly headers: readonly Header[];
+  /** Undefined when the service didn't get it, or it isn't known which of several it got. */
+  readonly arrived?: Arrived | undefined;
   /** Milliseconds from sending to the answer; in Node those that it was held. */
   readonly delayMs: number;
   /** What the service got, of a trial in order; undefined when it wasn't asked. */

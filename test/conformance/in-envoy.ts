@@ -123,6 +123,9 @@ class InEnvoy implements Host {
   }
 
   async run(trial: Trial): Promise<Seen[]> {
+    if (trial.request.peer !== undefined) {
+      throw new Error("only Istio's own Envoy is told of the caller's workload: request.peer is for Node");
+    }
     // Each case is an apply of its own, with counts of its own.
     this.#appliedAt = Math.max(Date.now(), this.#appliedAt + 1);
     await this.#putInForce(trial.ruleset(this.#appliedAt));

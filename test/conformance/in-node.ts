@@ -1,6 +1,7 @@
 import { rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
 import { Envoy } from '../filter/envoy.ts';
 import { bytes } from '../support/header-pairs.ts';
+import { peerProperties } from '../support/peer.ts';
 import type { Host, Seen, Trial } from './host.ts';
 import { NodeRequest } from './node-request.ts';
 
@@ -10,6 +11,7 @@ import { NodeRequest } from './node-request.ts';
 const BATCH = 500;
 /** No rule holds longer: `start_delay_ms` and the delay are an hour each. */
 const LONGEST_MS = 7_200_000;
+const CLUSTER = 'xds\0cluster_name';
 const SOURCE = 'connection\0uri_san_peer_certificate';
 
 /** Makes a host; the filter must have been built. */
@@ -37,6 +39,8 @@ class Lab {
     outbound: this.#envoy.vm.configure({ cluster: 'hfi-control-plane', direction: 'outbound' }),
   };
   #inForce = '';
+  /** What is told of the present case's caller. */
+  #told: readonly string[] = [];
 
   run(trial: Trial): Seen[] {
     const envoy = this.#envoy;
@@ -45,9 +49,7 @@ class Lab {
     const ruleset = trial.ruleset(Math.round(envoy.now));
     const version = rulesetVersion(ruleset);
     if (version !== this.#inForce) this.#inForce = envoy.serveBytes(ruleset);
-    const { source } = trial.request;
-    if (source === undefined) envoy.process.properties.delete(SOURCE);
-    else envoy.process.properties.set(SOURCE, bytes(source));
+    this.#tell(trial);
 
     const root = this.#roots[trial.direction];
     const seen: Seen[] = [];
@@ -62,6 +64,15 @@ class Lab {
       if (held.size > 0) envoy.unchanged();
     }
     return seen;
+  }
+
+  #tell({ request: { source, peer = {} }, direction }: Trial): void {
+    const { properties } = this.#envoy.process;
+    for (const name of this.#told) properties.delete(name);
+    // The sandbox's Envoys call their clusters so.
+    const told = new Map([...peerProperties(peer), [CLUSTER, direction], ...(source === undefined ? [] : [[SOURCE, source] as const])]);
+    for (const [name, value] of told) properties.set(name, bytes(value));
+    this.#told = [...told.keys()];
   }
 }
 

@@ -2,6 +2,7 @@ import { RE2 } from 're2-wasm';
 import type { NestedMatch } from '../../services/policy/match.ts';
 import type { Match } from '../../services/policy/schema.ts';
 import type { TextMatch } from '../../services/policy/string-match.ts';
+import type { Peer } from '../support/peer.ts';
 
 /**
  * Which requests a match is for, as the policy reference has it, written slowly and obviously. Everything that is compared is a
@@ -16,6 +17,10 @@ export interface Request {
   readonly headers: readonly (readonly [string, string])[];
   /** The caller's SPIFFE id. */
   readonly source?: string | undefined;
+  /** What its sidecar says of the caller. */
+  readonly peer?: Peer | undefined;
+  /** Where it goes. */
+  readonly cluster?: string | undefined;
   /** Where it arrived. */
   readonly port?: number | undefined;
 }
@@ -25,11 +30,11 @@ export function matches(match: Match | undefined, request: Request, outbound: bo
   const agent = headerValue(request, 'user-agent') ?? '';
   const isProbe = agent.startsWith('kube-probe/') || agent.startsWith('Envoy/HC');
   if (isProbe && match?.probes !== true) return false;
-  return match === undefined || holds(match, outbound ? { ...request, source: undefined } : request);
+  return match === undefined || holds(match, outbound ? { ...request, source: undefined, peer: undefined } : request);
 }
 
 function holds(match: NestedMatch, request: Request): boolean {
-  const { method, path, authority, port, headers = [], query = [], cookies = [], grpc, source, not, anyOf } = match;
+  const { method, path, authority, port, cluster, headers = [], query = [], cookies = [], grpc, source, not, anyOf } = match;
   const call = calledMethod(request);
   const caller = /^spiffe:\/\/[^/]+\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(request.source ?? '');
   return (
@@ -37,6 +42,7 @@ function holds(match: NestedMatch, request: Request): boolean {
     fits(path, pathAlone(request)) &&
     fits(authority, bytes(request.authority)) &&
     (port === undefined || port === request.port) &&
+    fits(cluster, told(request.cluster)) &&
     headers.every((one) => compares(one, headerValue(request, one.name))) &&
     query.every((one) => compares(one, parameter(request, bytes(one.name)))) &&
     cookies.every((one) => compares(one, cookieValue(request, one.name))) &&
@@ -45,9 +51,18 @@ function holds(match: NestedMatch, request: Request): boolean {
     fits(source?.id, request.source) &&
     fits(source?.namespace, caller?.[1]) &&
     fits(source?.serviceAccount, caller?.[2]) &&
+    fits(source?.workload, told(request.peer?.workload)) &&
+    fits(source?.service, told(request.peer?.service)) &&
+    fits(source?.version, told(request.peer?.version)) &&
+    Object.entries(source?.labels ?? {}).every(([name, one]) => compares(one, told(request.peer?.labels?.[name]))) &&
     (not === undefined || !holds(not, request)) &&
     (anyOf === undefined || anyOf.some((one) => holds(one, request)))
   );
+}
+
+/** An empty text tells nothing. */
+function told(text: string | undefined): string | undefined {
+  return text === undefined || text === '' ? undefined : bytes(text);
 }
 
 /** A part of a match that isn't given asks nothing. */

@@ -85,5 +85,6 @@ function trialOf({ proxy, request, upstream, repeat, afterMs }: Case, policies: 
   const ruleset = (now: number): Uint8Array => rulesetOf(policies, identity, now - afterMs);
   // A connection from the workload itself shows no certificate.
   const source = proxy.direction === 'outbound' || request.source === '' ? undefined : request.source;
-  return { ruleset, direction: proxy.direction, request: { ...request, source }, upstream, repeat, inOrder };
+  const peer = proxy.direction === 'outbound' ? undefined : request.peer;
+  return { ruleset, direction: proxy.direction, request: { ...request, source, peer }, upstream, repeat, inOrder };
 }

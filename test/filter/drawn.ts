@@ -53,6 +53,7 @@ const headerText = fc.oneof(word, path, fc.constantFrom('GET', 'http', 'kube-pro
 const authority = fc.constantFrom('a', 'b', 'ab', 'a:80');
 const service = fc.constantFrom('a', 'b', 'ab', 'a/b');
 const account = fc.constantFrom('a', 'b', 'ns', 'sa');
+const label = fc.constantFrom('app', 'version', 'role', 'shop.dev/role', 'workload');
 
 const part: fc.Arbitrary<Parts> = fc.oneof(
   comparison(fc.constantFrom('GET', 'POST', 'P', 'T', 'get'), fc.constantFrom('GET|PUT', 'P.*', '.*T', '[A-Z]{3}', '')).map((method) => ({
@@ -61,6 +62,7 @@ const part: fc.Arbitrary<Parts> = fc.oneof(
   comparison(path).map((one) => ({ path: one })),
   comparison(authority).map((one) => ({ authority: one })),
   fc.constantFrom(80, 8080).map((port) => ({ port })),
+  fc.oneof(account, comparison(account)).map((cluster) => ({ cluster })),
   named(fc.constantFrom(...HEADERS), headerText).map((headers) => ({ headers })),
   named(fc.constantFrom('a', 'b', 'ab', 'é', 'a+b', 'A', '%'), fc.oneof(word, fc.constantFrom('a+b', '%', '%4', 'b=c', ' '))).map(
     (query) => ({
@@ -78,6 +80,15 @@ const part: fc.Arbitrary<Parts> = fc.oneof(
   ).map((id) => ({
     source: { id },
   })),
+  fc
+    .tuple(fc.constantFrom('workload', 'service', 'version'), fc.oneof(account, comparison(account)))
+    .map(([told, one]) => ({ source: { [told]: one } })),
+  fc
+    .dictionary(label, fc.oneof(account, fc.constant('*'), comparison(account), fc.record({ present: fc.boolean() })), {
+      minKeys: 1,
+      maxKeys: 2,
+    })
+    .map((labels) => ({ source: { labels } })),
 );
 
 const merged = (parts: readonly Parts[]): Parts => Object.assign({}, ...parts);
@@ -193,6 +204,19 @@ export const request: fc.Arbitrary<Request> = fc
         .map(([domain, namespace, name]) => `spiffe://${domain}/ns/${namespace}/sa/${name}`),
       { nil: undefined },
     ),
+    peer: fc.option(
+      fc.record(
+        {
+          workload: account,
+          service: fc.oneof(account, oneOf('')),
+          version: account,
+          labels: fc.dictionary(label, fc.oneof(account, oneOf('')), { maxKeys: 3 }),
+        },
+        { requiredKeys: [] },
+      ),
+      { nil: undefined },
+    ),
+    cluster: fc.constantFrom('a', 'ns', '', undefined),
     port: fc.constantFrom(80, 8080, undefined),
   })
   .map(({ type, headers, ...rest }) => ({

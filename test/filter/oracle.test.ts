@@ -5,6 +5,7 @@ import { selects } from '../../services/policy/selector.ts';
 import { decide, type ProxyPlace } from '../conformance/oracle.ts';
 import type { Request } from '../conformance/oracle-match.ts';
 import { bytes } from '../support/header-pairs.ts';
+import { peerProperties } from '../support/peer.ts';
 import { request, spec } from './drawn.ts';
 import { Envoy } from './envoy.ts';
 
@@ -29,6 +30,8 @@ function parsed(drawn: readonly (typeof spec extends fc.Arbitrary<infer T> ? T :
 /** An Envoy with a root for each direction. */
 class Lab {
   readonly envoy = new Envoy();
+  /** What is told of the present request's caller. */
+  #told: readonly string[] = [];
   readonly #roots = {
     inbound: this.envoy.root,
     outbound: this.envoy.vm.configure({ cluster: 'hfi-control-plane', direction: 'outbound' }),
@@ -38,6 +41,11 @@ class Lab {
   ask(direction: 'inbound' | 'outbound', asked: Request): string | undefined {
     // A workload's own requests come to its proxy without a certificate.
     this.#property('connection\0uri_san_peer_certificate', direction === 'inbound' ? asked.source && bytes(asked.source) : undefined);
+    for (const name of this.#told) this.envoy.process.properties.delete(name);
+    const told = peerProperties((direction === 'inbound' ? asked.peer : undefined) ?? {});
+    for (const [name, value] of told) this.#property(name, bytes(value));
+    this.#told = [...told.keys()];
+    this.#property('xds\0cluster_name', asked.cluster && bytes(asked.cluster));
     this.#property('destination\0port', asked.port && new Uint8Array(new BigUint64Array([BigInt(asked.port)]).buffer));
     const { vm } = this.envoy;
     const stream = vm.request(this.#roots[direction], [

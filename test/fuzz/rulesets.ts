@@ -23,6 +23,8 @@ const MATCHES: readonly Rule['match'][] = [
   { not: { path: { exact: '/a' } }, anyOf: [{ authority: { prefix: 'x' } }, { not: { headers: [{ name: 'x-a', present: true }] } }] },
   { grpc: { service: { prefix: 's' }, method: { exact: 'm' } }, port: 80 },
   { source: { namespace: 'demo' }, probes: true },
+  { cluster: { prefix: 'in' }, path: { prefix: '/' } },
+  { source: { workload: { regex: '.*' }, labels: { app: 'a', role: { present: false } } } },
   { after: 1, every: 2, sequence: ['fault', 'none'], limit: 5 },
   { window: { start: '2020-01-01T00:00:00Z' } },
 ];
@@ -48,6 +50,9 @@ const FAULTS: readonly Rule['fault'][] = [
   { response: { truncate: { bytes: 2, end: 'clean' }, throttle: '1KiB/s' } },
   { request: { body: 'new', latency: '5ms', headers: { set: { ':path': '/x' } } }, response: { throttle: '100B/s', latency: '3ms' } },
   { request: { truncate: { bytes: 1 }, corrupt: {} }, delay: { fixed_delay_ms: 3 } },
+  { request: { query: { set: { q: 'é&', a: '1' }, add: { b: '' }, remove: ['x'] } } },
+  { request: { path: { prefix: '/a', to: '/bcd' }, query: { add: { z: '1' } } } },
+  { request: { path: '/x' }, percentage: 50 },
   { response: { status: 204 }, sticky: { cookie: 'c', seed: 3 }, percentage: 50 },
   { abort: { httpStatus: 502 }, percentage: { ramp: { from: 0, to: 100, over: '1m' } }, duration_seconds: 3600 },
 ];

@@ -70,6 +70,10 @@ const SHOWS: Readonly<Record<string, (demo: Demo) => Promise<void>>> = {
     assert.ok((ann === 10) !== (bob === 10), `${ann} and ${bob} bytes`);
     assert.deepEqual([await lengthOf('ann'), await lengthOf('bob')], [ann, bob]);
   },
+  'wrong-version-policy.yaml': async ({ backend }) => {
+    const pathOf = async (path: string): Promise<string> => (JSON.parse((await send(`${backend}${path}`)).body) as { path: string }).path;
+    assert.deepEqual([await pathOf('/v1/items?page=1'), await pathOf('/v3/items')], ['/v2/items', '/v3/items']);
+  },
   'canary-user-policy.yaml': async ({ frontend }) => {
     const canary = { 'x-user': 'canary' };
     assert.equal((await send(frontend, { headers: canary })).status, 500);

@@ -20,6 +20,7 @@ const SUBJECTS = [
   'service-targeted',
   'slow-tail',
   'time-limited',
+  'wrong-version',
 ];
 
 const read = (name: string): string => readFileSync(new URL(name, FOLDER), 'utf8');

@@ -6,12 +6,8 @@ import { parseRate, type RequestChange, type ResponseChange } from '../../policy
 import { parseDuration } from '../../policy/duration.ts';
 import { threshold } from '../../policy/percentage.ts';
 import type { Block } from './block.ts';
-
-interface FieldChange {
-  readonly operation: number;
-  readonly name: string;
-  readonly value: string;
-}
+import { type FieldChange, writeFields } from './field-changes.ts';
+import { writeRewrite } from './rewrite.ts';
 
 export function writeRequestChange(block: Block, change: RequestChange): number {
   const at = block.take(layout.CHANGE_BYTES);
@@ -22,6 +18,8 @@ export function writeRequestChange(block: Block, change: RequestChange): number 
   writeBody(block, at, body);
   writeDamage(block, at, change);
   writeWay(block, at, change);
+  const { path, query } = change;
+  if (path !== undefined || query !== undefined) block.u32(at + layout.CHANGE_REWRITE, writeRewrite(block, path, query));
   return at;
 }
 
@@ -73,20 +71,4 @@ function fieldsOf(headers: RequestChange['headers']): FieldChange[] {
     ...named(layout.FIELD_SET, Object.entries(set)),
     ...named(layout.FIELD_ADD, Object.entries(add)),
   ];
-}
-
-function writeFields(block: Block, offsetAt: number, countAt: number, fields: readonly FieldChange[]): void {
-  const start = block.take(fields.length * layout.FIELD_CHANGE_BYTES);
-  fields.forEach(({ operation, name, value }, i) => {
-    const at = start + i * layout.FIELD_CHANGE_BYTES;
-    const nameText = block.text(name);
-    const valueText = block.text(value);
-    block.u32(at + layout.FIELD_CHANGE_OPERATION, operation);
-    block.u32(at + layout.FIELD_CHANGE_NAME, nameText.offset);
-    block.u32(at + layout.FIELD_CHANGE_NAME_LENGTH, nameText.length);
-    block.u32(at + layout.FIELD_CHANGE_VALUE, valueText.offset);
-    block.u32(at + layout.FIELD_CHANGE_VALUE_LENGTH, valueText.length);
-  });
-  block.u32(offsetAt, start);
-  block.u32(countAt, fields.length);
 }

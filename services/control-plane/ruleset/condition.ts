@@ -3,12 +3,13 @@ import type { NestedMatch } from '../../policy/match.ts';
 import { compileRegex, type Dfa } from '../../policy/regex/compile-regex.ts';
 import type { Match } from '../../policy/schema.ts';
 import type { TextMatch } from '../../policy/string-match.ts';
+import { CLUSTER, peerField, peerLabel } from './properties.ts';
 import { requiredPrefixes } from './required-prefix.ts';
 
 /** What of a request is looked at. */
 export interface FieldKey {
   readonly kind: number;
-  /** A header's, parameter's or cookie's; else empty. */
+  /** A header's, parameter's or cookie's, or a property's path; else empty. */
   readonly name: string;
 }
 
@@ -45,6 +46,11 @@ export function conditionsOf(match: Match | NestedMatch | undefined): Condition[
     ...single(alone(layout.KIND_SOURCE), source?.id),
     ...single(alone(layout.KIND_SOURCE_NAMESPACE), source?.namespace),
     ...single(alone(layout.KIND_SOURCE_ACCOUNT), source?.serviceAccount),
+    ...single(peerField('workload'), source?.workload),
+    ...single(peerField('service'), source?.service),
+    ...single(peerField('revision'), source?.version),
+    ...Object.entries(source?.labels ?? {}).map(([name, one]) => conditionOf(peerLabel(name), one)),
+    ...single(CLUSTER, match.cluster),
     ...single(alone(layout.KIND_PORT), port === undefined ? undefined : { exact: String(port) }),
     ...(anyOf === undefined ? [] : [anyOfGroups(anyOf)]),
     ...(not === undefined ? [] : [negated(anyOfGroups([not]))]),
