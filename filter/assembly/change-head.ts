@@ -22,13 +22,22 @@ import {
   CHANGE_TRUNCATE_AT,
 } from './layout';
 import { addState, BODY_STAYS_REQUEST, BODY_STAYS_RESPONSE, stateOf } from './streams';
-import { addNumber, beginText, equalsAscii, readNumber } from './text';
+import { addBytes, addNumber, beginText, equalsAscii, readNumber } from './text';
 
 /** Changing the head of a message, so that it is right for the body that follows. */
 
 /** @param last whether no body follows */
 export function changeRequestHead(record: usize, action: usize, change: usize, last: bool): void {
+  // Whether the answer has a body hangs on the method, and the caller knows only its own.
+  const fixed = requestHeader(':method') && (isResult('HEAD') || isResult('CONNECT'));
+  const method = resultAt;
+  const methodLength = resultLength;
   changeFields(REQUEST_HEADERS, action, load<u32>(change + CHANGE_HEADERS), load<u32>(change + CHANGE_HEADER_COUNT));
+  if (fixed) {
+    beginText();
+    addBytes(method, methodLength);
+    replaceWithText(REQUEST_HEADERS, ':method');
+  }
   if (last || !touchesBody(change)) return;
   if (isTunnel() || requestHeader('upgrade')) {
     addState(record, BODY_STAYS_REQUEST);
@@ -39,13 +48,16 @@ export function changeRequestHead(record: usize, action: usize, change: usize, l
 
 /** @param last whether no body follows */
 export function changeResponseHead(record: usize, action: usize, change: usize, last: bool): void {
-  const before = !last && touchesBody(change) ? statusNow() : 0;
-  const stays = before == 101 || (stateOf(record) & BODY_STAYS_RESPONSE) != 0;
+  const touches = !last && touchesBody(change);
   const status = load<u32>(change + CHANGE_STATUS);
-  if (status != 0) setStatus(status);
+  const before = touches || status != 0 ? statusNow() : 0;
+  const tunnel = (stateOf(record) & BODY_STAYS_RESPONSE) != 0;
+  // With another status the connection would be a tunnel to Envoy and none to the caller, who would send its next request into it.
+  const opens = before == 101 || (tunnel && before >= 200 && before < 300);
+  if (status != 0 && !opens) setStatus(status);
   changeFields(RESPONSE_HEADERS, action, load<u32>(change + CHANGE_HEADERS), load<u32>(change + CHANGE_HEADER_COUNT));
-  if (stays) addState(record, BODY_STAYS_RESPONSE);
-  else if (before != 0) announce(RESPONSE_HEADERS, change, before);
+  if (tunnel || before == 101) addState(record, BODY_STAYS_RESPONSE);
+  else if (touches) announce(RESPONSE_HEADERS, change, before);
 }
 
 function touchesBody(change: usize): bool {
@@ -87,7 +99,11 @@ function statusNow(): u32 {
   return responseHeader(':status') ? <u32>readNumber(resultAt, resultLength) : 0;
 }
 
+function isResult(text: string): bool {
+  return equalsAscii(resultAt, resultLength, text);
+}
+
 /** Whether the request is for a tunnel, whose bytes are no message of HTTP's. */
 export function isTunnel(): bool {
-  return requestHeader(':method') && equalsAscii(resultAt, resultLength, 'CONNECT');
+  return requestHeader(':method') && isResult('CONNECT');
 }

@@ -63,7 +63,7 @@ export const abort = exactlyOne(
       const places = 'unknown' in template ? 0 : template.filter(({ kind }) => kind !== 'text').length;
       if (places > LIMITS.entries) refuse('body', `has ${places} places for what the request says, at most ${LIMITS.entries}`);
       if ('unknown' in template) refuse('body', `has ${template.unknown}, which stands for nothing: write ${TEMPLATE_WORDS}`);
-      refuseReserved(Object.keys(value.headers ?? {}), ['headers'], context, GRPC_STATUS_HEADERS);
+      refuseReserved(value.headers ?? {}, ['headers'], context, GRPC_STATUS_HEADERS);
     }),
 );
 

@@ -3,7 +3,7 @@ import { BODYLESS } from './abort.ts';
 import { bodyBase64, bodyText, refuseTwoBodies } from './body.ts';
 import { atLeastOne } from './choice.ts';
 import { durationText } from './delay.ts';
-import { refuseReserved, writtenHeaders, writtenName } from './header-text.ts';
+import { refuseBrokenPseudo, refuseReserved, writtenHeaders, writtenName } from './header-text.ts';
 import { LIMITS } from './limits.ts';
 import { percentage } from './percentage.ts';
 
@@ -38,8 +38,8 @@ const headers = (name: string, pseudo: readonly string[] = []) =>
         remove: z.array(writtenName()).max(LIMITS.entries).optional().describe('Is taken away.'),
       })
       .superRefine((value, context) => {
-        for (const field of ['set', 'add'] as const) refuseReserved(Object.keys(value[field] ?? {}), [field], context);
-        refuseReserved(value.remove ?? [], ['remove'], context);
+        for (const field of ['set', 'add', 'remove'] as const) refuseReserved(value[field] ?? {}, [field], context);
+        refuseBrokenPseudo(value.set ?? {}, ['set'], context);
       }),
   );
 
@@ -83,7 +83,12 @@ function refuseChangesOfNewBody(value: BodyChanges, context: z.RefinementCtx): '
 }
 
 const responseFields = {
-  status: z.int().min(200).max(599).optional().describe("The HTTP status in place of the service's."),
+  status: z
+    .int()
+    .min(200)
+    .max(599)
+    .optional()
+    .describe("The HTTP status in place of the service's. An answer that opens a tunnel (101) keeps its own."),
   headers: headers('ResponseHeaders').optional().describe('Headers of the answer.'),
   ...body,
   truncate: z
@@ -119,7 +124,7 @@ export const responseChange = atLeastOne(
 const requestFields = {
   headers: headers('RequestHeaders', [':path', ':method', ':authority'])
     .optional()
-    .describe('Headers of the request. `:path`, `:method` and `:authority` can be set.'),
+    .describe('Headers of the request. `:path`, `:method` (not `HEAD` or `CONNECT`) and `:authority` can be set.'),
   ...body,
   truncate: z
     .strictObject({ bytes: z.int().min(0).max(0xffffffff).describe('How many bytes of the body go through.') })

@@ -24,6 +24,30 @@ export function writtenName(pseudo: readonly string[] = []) {
     .refine((name) => HEADER_NAME.test(name) || pseudo.includes(name), 'is no header name');
 }
 
+/** What the pseudo-headers of a request may say; with anything else it would be none. */
+const PSEUDO = new Map<string, readonly [RegExp, string]>([
+  [
+    ':path',
+    [/^(\/[\x21\x22\x24-\x7e]*|\*)$/, 'is no path: write it as it is sent, beginning with /, percent-encoded and without a fragment'],
+  ],
+  [
+    ':method',
+    [
+      /^(?!(HEAD|CONNECT)$)[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/,
+      'is no method, or one whose answer is another than the caller waits for (HEAD, CONNECT)',
+    ],
+  ],
+  [':authority', [/^[\x21-\x2e\x30-\x7e]+$/, 'is no host: write a name or address, and a port if there is one']],
+]);
+
+/** Adds an issue for each pseudo-header that would break the request. */
+export function refuseBrokenPseudo(headers: Readonly<Record<string, string>>, path: PropertyKey[], context: z.RefinementCtx): void {
+  for (const [name, value] of Object.entries(headers)) {
+    const [pattern, message = ''] = PSEUDO.get(name) ?? [];
+    if (pattern?.test(value) === false) context.addIssue({ code: 'custom', path: [...path, name], message });
+  }
+}
+
 export const writtenHeaders = (pseudo: readonly string[] = []) => atMostEntries(LIMITS.entries, z.record(writtenName(pseudo), headerValue));
 
 /** Headers that no rule may write: Envoy or HFI does. */
@@ -35,18 +59,19 @@ export const GRPC_STATUS_HEADERS = new Set(['grpc-status', 'grpc-message']);
 /**
  * Adds an issue for each name that may not be written.
  *
- * @param path where the names stand
+ * @param path where the names stand: as the keys of an object, or as the entries of a list
  */
 export function refuseReserved(
-  names: readonly string[],
+  names: readonly string[] | Readonly<Record<string, unknown>>,
   path: PropertyKey[],
   context: z.RefinementCtx,
   more: ReadonlySet<string> = new Set(),
 ): void {
-  for (const name of names) {
+  const places: [PropertyKey, string][] = Array.isArray(names) ? [...names.entries()] : Object.keys(names).map((name) => [name, name]);
+  for (const [place, name] of places) {
     const lower = name.toLowerCase();
     if (RESERVED.has(lower) || more.has(lower)) {
-      context.addIssue({ code: 'custom', path: [...path, name], message: 'is written by Envoy or HFI and can not be set' });
+      context.addIssue({ code: 'custom', path: [...path, place], message: 'is written by Envoy or HFI and can not be set' });
     }
   }
 }
