@@ -48,13 +48,16 @@ export function changeRequestHead(record: usize, action: usize, change: usize, l
 
 /** @param last whether no body follows */
 export function changeResponseHead(record: usize, action: usize, change: usize, last: bool): void {
-  const before = !last && touchesBody(change) ? statusNow() : 0;
-  const stays = before == 101 || (stateOf(record) & BODY_STAYS_RESPONSE) != 0;
+  const touches = !last && touchesBody(change);
   const status = load<u32>(change + CHANGE_STATUS);
-  if (status != 0) setStatus(status);
+  const before = touches || status != 0 ? statusNow() : 0;
+  const tunnel = (stateOf(record) & BODY_STAYS_RESPONSE) != 0;
+  // With another status the connection would be a tunnel to Envoy and none to the caller, who would send its next request into it.
+  const opens = before == 101 || (tunnel && before >= 200 && before < 300);
+  if (status != 0 && !opens) setStatus(status);
   changeFields(RESPONSE_HEADERS, action, load<u32>(change + CHANGE_HEADERS), load<u32>(change + CHANGE_HEADER_COUNT));
-  if (stays) addState(record, BODY_STAYS_RESPONSE);
-  else if (before != 0) announce(RESPONSE_HEADERS, change, before);
+  if (tunnel || before == 101) addState(record, BODY_STAYS_RESPONSE);
+  else if (touches) announce(RESPONSE_HEADERS, change, before);
 }
 
 function touchesBody(change: usize): bool {

@@ -85,7 +85,12 @@ function refuseChangesOfNewBody(value: BodyChanges, context: z.RefinementCtx): '
 }
 
 const responseFields = {
-  status: z.int().min(200).max(599).optional().describe("The HTTP status in place of the service's."),
+  status: z
+    .int()
+    .min(200)
+    .max(599)
+    .optional()
+    .describe("The HTTP status in place of the service's. An answer that opens a tunnel (101) keeps its own."),
   headers: headers('ResponseHeaders').optional().describe('Headers of the answer.'),
   ...body,
   truncate: z

@@ -43,9 +43,10 @@ const percentiles = z
     const points = percentilePoints(given);
     if (points.length === 0) context.addIssue({ code: 'custom', message: 'needs at least one percentile, such as p50' });
     if (points.length > LIMITS.entries) context.addIssue({ code: 'custom', message: `must have at most ${LIMITS.entries} entries` });
-    points.forEach(({ name, ms: own }, i) => {
+    points.forEach(({ name, share, ms: own }, i) => {
       const before = points[i - 1];
-      if (before !== undefined && own < before.ms) {
+      if (before?.share === share) context.addIssue({ code: 'custom', path: [name], message: `is the same percentile as ${before.name}` });
+      else if (before !== undefined && own < before.ms) {
         context.addIssue({ code: 'custom', path: [name], message: `is shorter than ${before.name} (${given[before.name]})` });
       }
     });

@@ -211,7 +211,15 @@ function isUntouched({ method, path, headers, body }: Arrived, { request }: Tria
   return isSame && hasAll(headers, [['host', authorityOf(request)], ...wireHeaders(request)]);
 }
 
+/** Envoy joins some headers that are sent several times, leaving out what is empty, and lets others be. */
 function hasAll(headers: readonly Header[], wanted: readonly Header[]): boolean {
-  const has = (name: string, value: string): boolean => headers.some((one) => one[0].toLowerCase() === name && one[1] === value);
-  return wanted.every(([name, value]) => HOP.test(name) || has(name.toLowerCase(), value));
+  const joined = (list: readonly Header[], name: string): string =>
+    list
+      .filter((one) => one[0].toLowerCase() === name && one[1] !== '')
+      .map(([, value]) => value)
+      .join(name === 'cookie' ? '; ' : ',');
+  return wanted.every(([given]) => {
+    const name = given.toLowerCase();
+    return HOP.test(name) || joined(headers, name) === joined(wanted, name);
+  });
 }

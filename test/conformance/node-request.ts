@@ -52,6 +52,9 @@ export class NodeRequest {
   outcome(delayMs: number): Seen {
     const { stream, answered } = this.#exchange;
     if (stream.replies.length > 1) throw new Error('the filter answered one request twice');
+    const method = unpair(stream.headers).find(([name]) => name === ':method')?.[1] ?? '';
+    if ((method === 'HEAD') !== (this.#trial.request.method === 'HEAD'))
+      throw new Error(`the service is asked by ${method}, whose answer has another form`);
     const [reply] = stream.replies;
     const kinds = kindsOf({
       reset: stream.reset,
