@@ -18,6 +18,7 @@ import {
 } from './layout';
 import { holdUntil } from './loop';
 import {
+  ANSWER_LEFT,
   actionOf,
   addState,
   BODY_STAYS_REQUEST,
@@ -54,6 +55,7 @@ export function bodyPiece(stream: u32, size: u32, last: bool, response: bool): u
   if (offset == 0) return GO;
   const change = action + offset;
   const state = stateOf(record);
+  if (response && (state & ANSWER_LEFT) != 0) return GO;
   if (response && (state & CUT_OFF) != 0) {
     closeStream(true);
     return DROP;

@@ -56,7 +56,7 @@
  * ruleset for the requests that it is being done to.
  *
  * ```
- * action (20 bytes):   flags | delay | abort | request change | response change; offset 0 = none
+ * action (28 bytes):   flags | delay | abort | request change | response change | statusFrom | statusTo; offset 0 = none
  * delay (40 bytes):    startMs | jitterMs | quantiles | quantileCount | begin f64 | over f64 | from | to
  *   quantiles:         each a share of 2^32 | microseconds, both rising
  * abort (36 bytes):    httpStatus | grpcStatus | pairs | pairsLength | body | bodyLength | segments | segmentCount | flags
@@ -162,12 +162,15 @@ export const TURNS_LIMIT: u32 = 24;
 export const TURNS_SEQUENCE: u32 = 28;
 export const TURNS_SEQUENCE_LENGTH: u32 = 32;
 
-export const ACTION_BYTES: u32 = 20;
+export const ACTION_BYTES: u32 = 28;
 export const ACTION_FLAGS: u32 = 0;
 export const ACTION_DELAY: u32 = 4;
 export const ACTION_ABORT: u32 = 8;
 export const ACTION_REQUEST: u32 = 12;
 export const ACTION_RESPONSE: u32 = 16;
+/** The statuses of answers to which something is done, both of them too; `statusTo` 0 = all. */
+export const ACTION_STATUS_FROM: u32 = 20;
+export const ACTION_STATUS_TO: u32 = 24;
 
 /** The delay, or the abort, is done to the response. */
 export const ACTION_DELAY_RESPONSE: u32 = 1;

@@ -53,6 +53,7 @@ const FAULTS: readonly Rule['fault'][] = [
   { request: { query: { set: { q: 'é&', a: '1' }, add: { b: '' }, remove: ['x'] } } },
   { request: { path: { prefix: '/a', to: '/bcd' }, query: { add: { z: '1' } } } },
   { request: { path: '/x' }, percentage: 50 },
+  { response: { body: 'z', status: 500 }, ifStatus: { from: 200, to: 299 } },
   { response: { status: 204 }, sticky: { cookie: 'c', seed: 3 }, percentage: 50 },
   { abort: { httpStatus: 502 }, percentage: { ramp: { from: 0, to: 100, over: '1m' } }, duration_seconds: 3600 },
 ];
