@@ -44,7 +44,11 @@ export function responseHead(stream: u32, last: bool): u32 {
   const aborts = (flags & ACTION_ABORT_RESPONSE) != 0 && load<u32>(action + ACTION_ABORT) != 0;
   const delays = (flags & ACTION_DELAY_RESPONSE) != 0 && delay != 0;
   const ns = delays ? drawDelay(action, action + delay) : 0;
-  if (ns != 0 && !takePlaceToHold()) return CONTINUE;
+  if (ns != 0 && !takePlaceToHold()) {
+    // To do the rest of it would be another fault than the one asked for; and a body that its head says nothing of.
+    leave(record, action);
+    return CONTINUE;
+  }
   const change = load<u32>(action + ACTION_RESPONSE);
   if (change != 0) {
     changeResponseHead(record, action, action + change, last);

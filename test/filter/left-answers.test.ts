@@ -79,4 +79,11 @@ describe('filter: answers that are left alone', () => {
       assert.equal(envoy.metric('faults_response_changes_total'), 0);
     }
   });
+
+  it('when no more can be held: the whole answer, not its head alone', () => {
+    const envoy = new Envoy(1, { maxDelayedRequests: 0 });
+    envoy.serve([made('p', { rules: [{ fault: ALL }] })]);
+    assertUntouched(envoy, answered(envoy, '200'), '200');
+    assert.equal(envoy.metric('faults_delays_overflow_total'), 1);
+  });
 });
