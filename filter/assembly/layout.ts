@@ -57,7 +57,7 @@
  *
  * ```
  * action (28 bytes):   flags | delay | abort | request change | response change | statusFrom | statusTo; offset 0 = none
- * delay (40 bytes):    startMs | jitterMs | quantiles | quantileCount | begin f64 | over f64 | from | to
+ * delay (52 bytes):    startMs | jitterMs | quantiles | quantileCount | begin f64 | over f64 | from | to | header | headerLength | mostMs
  *   quantiles:         each a share of 2^32 | microseconds, both rising
  * abort (36 bytes):    httpStatus | grpcStatus | pairs | pairsLength | body | bodyLength | segments | segmentCount | flags
  *   segments (12 bytes): kind | offset | length
@@ -176,16 +176,20 @@ export const ACTION_STATUS_TO: u32 = 24;
 export const ACTION_DELAY_RESPONSE: u32 = 1;
 export const ACTION_ABORT_RESPONSE: u32 = 2;
 
-export const DELAY_BYTES: u32 = 40;
+export const DELAY_BYTES: u32 = 52;
 /** Added to whatever is drawn. */
 export const DELAY_START_MS: u32 = 0;
 /** At most so much more or less. */
 export const DELAY_JITTER_MS: u32 = 4;
 export const DELAY_QUANTILES: u32 = 8;
-/** 0 = the ramp below says the length. */
+/** 0 = the ramp below says the length, or the header. */
 export const DELAY_QUANTILE_COUNT: u32 = 12;
 /** A ramp as above, its `from` and `to` in milliseconds. */
 export const DELAY_RAMP: u32 = 16;
+/** The request's header that says the length in milliseconds, at most `mostMs`; length 0 = none does. */
+export const DELAY_HEADER: u32 = 40;
+export const DELAY_HEADER_LENGTH: u32 = 44;
+export const DELAY_MOST_MS: u32 = 48;
 
 export const QUANTILE_BYTES: u32 = 8;
 export const QUANTILE_SHARE: u32 = 0;

@@ -37,6 +37,7 @@ const FAULTS: readonly Rule['fault'][] = [
   { abort: { reset: true, at: 'response' }, delay: { fixed_delay: '5ms' } },
   { delay: { percentiles: { p50: '5ms', p99: '1s' }, jitter: '3ms' } },
   { delay: { normal: { mean: '5ms', stddev: '5ms' }, at: 'response' }, abort: { httpStatus: 418, at: 'response' } },
+  { delay: { header: { name: 'x-a', max: '20ms' }, jitter: '1ms' } },
   { delay: { ramp: { from: '0ms', to: '1s', over: '1m' } } },
   {
     response: {

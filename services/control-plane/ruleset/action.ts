@@ -68,6 +68,12 @@ function writeDelay(block: Block, delay: Delay | undefined, startMs: number, app
     const { from, to, over } = delay.ramp;
     writeRamp(block, at + layout.DELAY_RAMP, { from: parseDuration(from) ?? 0, to: parseDuration(to) ?? 0, over }, appliedAt);
   }
+  if (delay?.header !== undefined) {
+    const name = block.text(delay.header.name);
+    block.u32(at + layout.DELAY_HEADER, name.offset);
+    block.u32(at + layout.DELAY_HEADER_LENGTH, name.length);
+    block.u32(at + layout.DELAY_MOST_MS, parseDuration(delay.header.max) ?? 0);
+  }
   return at;
 }
 
