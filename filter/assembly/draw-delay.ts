@@ -32,9 +32,16 @@ export function drawDelay(action: usize, delay: usize): u64 {
   if (count != 0) us = <i64>quantile(action + load<u32>(delay + DELAY_QUANTILES), count);
   else if (load<u32>(delay + DELAY_HEADER_LENGTH) != 0) us = <i64>askedMs(action, delay) * US_PER_MS;
   else us = <i64>rampNow(delay + DELAY_RAMP) * US_PER_MS;
-  const jitter = <i64>load<u32>(delay + DELAY_JITTER_MS) * US_PER_MS;
-  if (jitter != 0) us += ((<i64>draw() * jitter) >> 31) - jitter;
+  const jitter = load<u32>(delay + DELAY_JITTER_MS);
+  if (jitter != 0) us += drawJitter(jitter);
   return <u64>((max<i64>(us, 0) + <i64>load<u32>(delay + DELAY_START_MS) * US_PER_MS) * NS_PER_US);
+}
+
+/** @param most in milliseconds, at most an hour @returns microseconds, from as many less than nothing to as many more */
+function drawJitter(most: u32): i64 {
+  const us = <u64>most * <u64>US_PER_MS;
+  // The product needs all 64 bits.
+  return <i64>((<u64>draw() * us) >> 31) - <i64>us;
 }
 
 /** What the request whose head is there asks for, as far as the rule lets it. */

@@ -71,4 +71,17 @@ describe('filter: distributions of delays', () => {
     const atOnce = times.filter((ms) => ms === 0).length / DRAWS;
     assert.ok(Math.abs(atOnce - normalShare(-0.1)) < 0.02, `${atOnce}`);
   });
+
+  it('the longest jitter is as even as any', function () {
+    this.timeout(60_000);
+    const envoy = new Envoy();
+    envoy.serve([made('p', { rules: [{ fault: { delay: { fixed_delay: '1h', jitter: '1h' } } }] })]);
+    const streams = Array.from({ length: BATCH }, () => envoy.request());
+    for (const share of [0.25, 0.5, 0.75]) {
+      envoy.process.advance(1_800_000);
+      const gone = streams.filter(({ action, continued }) => action === 0 || continued > 0).length / BATCH;
+      // The 99.9 % interval of a binomial distribution, by its normal approximation (z = 3.29).
+      assert.ok(Math.abs(gone - share) < 3.29 * Math.sqrt((share * (1 - share)) / BATCH), `${gone} by then, not ${share}`);
+    }
+  });
 });
