@@ -56,12 +56,22 @@ function comparisonInWords(what: string, { ignoreCase, present, ...one }: Record
 }
 
 /** `delay 2s, then abort with 503, for 12.5 % of them`. */
-export function faultInWords({ percentage, start_delay_ms, duration_seconds, ...kinds }: Rule['fault']): string {
+export function faultInWords({ percentage, start_delay_ms, duration_seconds, sticky, ifStatus, ...kinds }: Rule['fault']): string {
   const steps = [
     ...(start_delay_ms === 0 ? [] : [`wait ${start_delay_ms} ms`]),
     ...Object.entries(kinds).flatMap(([kind, value]) => (value === undefined ? [] : [kindInWords(kind, value, kinds)])),
   ];
-  return `${steps.join(', then ')}${shareInWords(percentage)}`;
+  return `${steps.join(', then ')}${statusInWords(ifStatus)}${shareInWords(percentage)}${stickyInWords(sticky)}`;
+}
+
+function statusInWords(wanted: Rule['fault']['ifStatus']): string {
+  if (wanted === undefined) return '';
+  return `, if the answer is ${typeof wanted === 'number' ? wanted : `${wanted.from} to ${wanted.to}`}`;
+}
+
+function stickyInWords(sticky: Rule['fault']['sticky']): string {
+  if (sticky === undefined) return '';
+  return `, by ${sticky.header === undefined ? `cookie ${sticky.cookie}` : `header ${sticky.header}`}`;
 }
 
 function shareInWords(percentage: Rule['fault']['percentage']): string {

@@ -95,7 +95,8 @@ function setStatus(status: u32): void {
   replaceWithText(RESPONSE_HEADERS, ':status');
 }
 
-function statusNow(): u32 {
+/** The status of the response whose callback is running. */
+export function statusNow(): u32 {
   return responseHeader(':status') ? <u32>readNumber(resultAt, resultLength) : 0;
 }
 

@@ -24,6 +24,8 @@ import {
   CHANGE_TRAILER_COUNT,
   CHANGE_TRAILERS,
   DELAY_BYTES,
+  DELAY_HEADER,
+  DELAY_HEADER_LENGTH,
   DELAY_QUANTILE_COUNT,
   DELAY_QUANTILES,
   FIELD_CHANGE_BYTES,
@@ -84,6 +86,7 @@ function delayHolds(offset: u32): bool {
   const count = load<u32>(action + offset + DELAY_QUANTILE_COUNT);
   const table = load<u32>(action + offset + DELAY_QUANTILES);
   if (!within(table, count, QUANTILE_BYTES)) return false;
+  if (!within(load<u32>(action + offset + DELAY_HEADER), load<u32>(action + offset + DELAY_HEADER_LENGTH), 1)) return false;
   for (let i: u32 = 1; i < count; i++) {
     const entry = action + table + i * QUANTILE_BYTES;
     const before = entry - QUANTILE_BYTES;

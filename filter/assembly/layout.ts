@@ -56,13 +56,13 @@
  * ruleset for the requests that it is being done to.
  *
  * ```
- * action (20 bytes):   flags | delay | abort | request change | response change; offset 0 = none
- * delay (40 bytes):    startMs | jitterMs | quantiles | quantileCount | begin f64 | over f64 | from | to
+ * action (28 bytes):   flags | delay | abort | request change | response change | statusFrom | statusTo; offset 0 = none
+ * delay (52 bytes):    startMs | jitterMs | quantiles | quantileCount | begin f64 | over f64 | from | to | header | headerLength | mostMs
  *   quantiles:         each a share of 2^32 | microseconds, both rising
  * abort (36 bytes):    httpStatus | grpcStatus | pairs | pairsLength | body | bodyLength | segments | segmentCount | flags
  *   segments (12 bytes): kind | offset | length
- * change (56 bytes):   flags | status | headers | headerCount | body | bodyLength | truncateAt | corruptThreshold | corruptSeed |
- *                      bytesPerSecond | pieceMs | trailers | trailerCount | rewrite
+ * change (60 bytes):   flags | status | headers | headerCount | body | bodyLength | truncateAt | corruptThreshold | corruptSeed |
+ *                      bytesPerSecond | pieceMs | trailers | trailerCount | rewrite | pieceJitterMs
  *   headers, trailers (20 bytes each): operation | name | nameLength | value | valueLength
  * rewrite (24 bytes):  path | pathLength | prefix | prefixLength | parameters | parameterCount
  *   parameters: as headers; the name as it is compared, decoded, the value `name=value` as it is written, encoded
@@ -162,27 +162,34 @@ export const TURNS_LIMIT: u32 = 24;
 export const TURNS_SEQUENCE: u32 = 28;
 export const TURNS_SEQUENCE_LENGTH: u32 = 32;
 
-export const ACTION_BYTES: u32 = 20;
+export const ACTION_BYTES: u32 = 28;
 export const ACTION_FLAGS: u32 = 0;
 export const ACTION_DELAY: u32 = 4;
 export const ACTION_ABORT: u32 = 8;
 export const ACTION_REQUEST: u32 = 12;
 export const ACTION_RESPONSE: u32 = 16;
+/** The statuses of answers to which something is done, both of them too; `statusTo` 0 = all. */
+export const ACTION_STATUS_FROM: u32 = 20;
+export const ACTION_STATUS_TO: u32 = 24;
 
 /** The delay, or the abort, is done to the response. */
 export const ACTION_DELAY_RESPONSE: u32 = 1;
 export const ACTION_ABORT_RESPONSE: u32 = 2;
 
-export const DELAY_BYTES: u32 = 40;
+export const DELAY_BYTES: u32 = 52;
 /** Added to whatever is drawn. */
 export const DELAY_START_MS: u32 = 0;
 /** At most so much more or less. */
 export const DELAY_JITTER_MS: u32 = 4;
 export const DELAY_QUANTILES: u32 = 8;
-/** 0 = the ramp below says the length. */
+/** 0 = the ramp below says the length, or the header. */
 export const DELAY_QUANTILE_COUNT: u32 = 12;
 /** A ramp as above, its `from` and `to` in milliseconds. */
 export const DELAY_RAMP: u32 = 16;
+/** The request's header that says the length in milliseconds, at most `mostMs`; length 0 = none does. */
+export const DELAY_HEADER: u32 = 40;
+export const DELAY_HEADER_LENGTH: u32 = 44;
+export const DELAY_MOST_MS: u32 = 48;
 
 export const QUANTILE_BYTES: u32 = 8;
 export const QUANTILE_SHARE: u32 = 0;
@@ -214,7 +221,7 @@ export const SEGMENT_TEXT: u32 = 0;
 /** The value of the request's header of that name. */
 export const SEGMENT_HEADER: u32 = 1;
 
-export const CHANGE_BYTES: u32 = 56;
+export const CHANGE_BYTES: u32 = 60;
 export const CHANGE_FLAGS: u32 = 0;
 /** 0 = as it is. */
 export const CHANGE_STATUS: u32 = 4;
@@ -235,6 +242,8 @@ export const CHANGE_TRAILERS: u32 = 44;
 export const CHANGE_TRAILER_COUNT: u32 = 48;
 /** Of a request; 0 = its path stays. */
 export const CHANGE_REWRITE: u32 = 52;
+/** At most so much more or less for each piece. */
+export const CHANGE_PIECE_JITTER_MS: u32 = 56;
 
 /** The body is replaced. */
 export const CHANGE_REPLACES: u32 = 1;

@@ -1,24 +1,27 @@
 import { abortAs } from './abort';
 import { changeFields } from './change-fields';
-import { changeResponseHead } from './change-head';
+import { changeResponseHead, statusNow } from './change-head';
 import { presentNs } from './clock';
 import { ABORT, GO_ON, holdStream, OF_RESPONSE, takePlaceToHold } from './delays';
 import { drawDelay } from './draw-delay';
-import { RESPONSE_TRAILERS } from './host';
+import { note, RESPONSE_TRAILERS } from './host';
 import {
   ACTION_ABORT,
   ACTION_ABORT_RESPONSE,
   ACTION_DELAY,
   ACTION_DELAY_RESPONSE,
   ACTION_FLAGS,
+  ACTION_REQUEST,
   ACTION_RESPONSE,
+  ACTION_STATUS_FROM,
+  ACTION_STATUS_TO,
   CHANGE_TRAILER_COUNT,
   CHANGE_TRAILERS,
 } from './layout';
 import { holdUntil } from './loop';
 import { countDelay, countResponseChange } from './metrics';
 import { DETAILS_ABORT } from './protocol';
-import { ANSWERED, actionOf, addState, stateOf, tracked } from './streams';
+import { ANSWER_LEFT, ANSWERED, actionOf, addState, stateOf, tracked } from './streams';
 
 const CONTINUE: u32 = 0;
 const STOP: u32 = 1;
@@ -32,12 +35,20 @@ export function responseHead(stream: u32, last: bool): u32 {
   // An answer of our own comes by here as well.
   addState(record, ANSWERED);
   const action = actionOf(record);
+  if (!isMeant(action)) {
+    leave(record, action);
+    return CONTINUE;
+  }
   const flags = load<u32>(action + ACTION_FLAGS);
   const delay = load<u32>(action + ACTION_DELAY);
   const aborts = (flags & ACTION_ABORT_RESPONSE) != 0 && load<u32>(action + ACTION_ABORT) != 0;
   const delays = (flags & ACTION_DELAY_RESPONSE) != 0 && delay != 0;
   const ns = delays ? drawDelay(action, action + delay) : 0;
-  if (ns != 0 && !takePlaceToHold()) return CONTINUE;
+  if (ns != 0 && !takePlaceToHold()) {
+    // To do the rest of it would be another fault than the one asked for; and a body that its head says nothing of.
+    leave(record, action);
+    return CONTINUE;
+  }
   const change = load<u32>(action + ACTION_RESPONSE);
   if (change != 0) {
     changeResponseHead(record, action, action + change, last);
@@ -53,9 +64,24 @@ export function responseHead(stream: u32, last: bool): u32 {
   return STOP;
 }
 
+/** Whether the answer has one of the statuses that the rule is about. */
+function isMeant(action: usize): bool {
+  const to = load<u32>(action + ACTION_STATUS_TO);
+  if (to == 0) return true;
+  const status = statusNow();
+  return status >= load<u32>(action + ACTION_STATUS_FROM) && status <= to;
+}
+
+/** Does nothing to an answer, now or later; if nothing was done to the request either, the access log is told so. */
+function leave(record: usize, action: usize): void {
+  addState(record, ANSWER_LEFT);
+  const delayed = load<u32>(action + ACTION_DELAY) != 0 && (load<u32>(action + ACTION_FLAGS) & ACTION_DELAY_RESPONSE) == 0;
+  if (!delayed && load<u32>(action + ACTION_REQUEST) == 0) note('hfi_fault', 0, 0);
+}
+
 export function responseTrailers(stream: u32): void {
   const record = tracked(stream);
-  if (record == 0) return;
+  if (record == 0 || (stateOf(record) & ANSWER_LEFT) != 0) return;
   const action = actionOf(record);
   const offset = load<u32>(action + ACTION_RESPONSE);
   if (offset == 0) return;

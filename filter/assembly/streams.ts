@@ -28,6 +28,8 @@ export const PIECE_HELD_RESPONSE: u32 = 4;
 export const BODY_STAYS_REQUEST: u32 = 8;
 export const BODY_STAYS_RESPONSE: u32 = 16;
 export const GRPC_CALL: u32 = 64;
+/** The answer is none of those that something is done to. */
+export const ANSWER_LEFT: u32 = 128;
 /** The response is to go no further. */
 export const CUT_OFF: u32 = 32;
 

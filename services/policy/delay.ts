@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { exactlyOne } from './choice.ts';
 import { DURATION_PATTERN, parseDuration } from './duration.ts';
 import { LIMITS } from './limits.ts';
+import { headerName } from './match.ts';
 
 /** How long a request or its answer is held. */
 
@@ -67,34 +68,52 @@ const ramp = z
   })
   .openapi('DelayRamp');
 
-const DISTRIBUTIONS = ['fixed_delay', 'fixed_delay_ms', 'uniform', 'normal', 'percentiles', 'ramp'];
+const header = z
+  .strictObject({
+    name: headerName.describe("The header's name, in any case. Sent several times, the first counts."),
+    max: held.describe('No request is held longer, whatever it asks for.'),
+  })
+  .openapi('HeaderDelay');
+
+const DISTRIBUTIONS = ['fixed_delay', 'fixed_delay_ms', 'uniform', 'normal', 'percentiles', 'ramp', 'header'];
 
 export const delay = exactlyOne(
   DISTRIBUTIONS,
   'Delay',
-  z.strictObject({
-    fixed_delay: held.optional().describe('How long to hold the request: `2s`, `350ms`, `1.5m`, at most `1h`.'),
-    fixed_delay_ms: z.int().min(1).max(LIMITS.delayMs).optional().describe('The same, as a whole number of milliseconds.'),
-    uniform: uniform.optional().describe('Drawn for each request: every length between `min` and `max` is equally likely.'),
-    normal: normal
-      .optional()
-      .describe(
-        'Drawn for each request from a normal distribution. What would be less than nothing is nothing, and nothing is further than four `stddev` from `mean`.',
-      ),
-    percentiles: percentiles
-      .optional()
-      .describe(
-        'Drawn for each request by percentiles: `{p50: 20ms, p90: 100ms, p99: 2s}`. Between two of them all lengths are equally likely; below the first it begins at nothing unless `p0` is given, and none is longer than the last.',
-      ),
-    ramp: ramp.optional().describe('Changes with time, in a straight line.'),
-    jitter: held.optional().describe('Makes each delay up to this much shorter or longer, never less than nothing.'),
-    at: z
-      .enum(['request', 'response'])
-      .optional()
-      .describe(
-        "`request` (the default) holds the request before the service gets it; `response` holds the service's answer before the caller gets it.",
-      ),
-  }),
+  z
+    .strictObject({
+      fixed_delay: held.optional().describe('How long to hold the request: `2s`, `350ms`, `1.5m`, at most `1h`.'),
+      fixed_delay_ms: z.int().min(1).max(LIMITS.delayMs).optional().describe('The same, as a whole number of milliseconds.'),
+      uniform: uniform.optional().describe('Drawn for each request: every length between `min` and `max` is equally likely.'),
+      normal: normal
+        .optional()
+        .describe(
+          'Drawn for each request from a normal distribution. What would be less than nothing is nothing, and nothing is further than four `stddev` from `mean`.',
+        ),
+      percentiles: percentiles
+        .optional()
+        .describe(
+          'Drawn for each request by percentiles: `{p50: 20ms, p90: 100ms, p99: 2s}`. Between two of them all lengths are equally likely; below the first it begins at nothing unless `p0` is given, and none is longer than the last.',
+        ),
+      ramp: ramp.optional().describe('Changes with time, in a straight line.'),
+      header: header
+        .optional()
+        .describe(
+          'What the request asks for: the number at the beginning of its header, in milliseconds. A request without the header, or without a number in it, asks for nothing.',
+        ),
+      jitter: held.optional().describe('Makes each delay up to this much shorter or longer, never less than nothing.'),
+      at: z
+        .enum(['request', 'response'])
+        .optional()
+        .describe(
+          "`request` (the default) holds the request before the service gets it; `response` holds the service's answer before the caller gets it.",
+        ),
+    })
+    .superRefine(({ header: asked, at }, context) => {
+      if (asked !== undefined && at === 'response') {
+        context.addIssue({ code: 'custom', path: ['at'], message: 'can not be response with header: by then only the answer is known' });
+      }
+    }),
 );
 
 export type Delay = z.output<typeof delay>;

@@ -33,6 +33,16 @@ const ramp = z
   })
   .openapi('PercentageRamp');
 
+const status = z.int().min(200).max(599);
+
+const ifStatus = z.union([
+  status,
+  z
+    .strictObject({ from: status.describe('The lowest.'), to: status.describe('The highest.') })
+    .refine(({ from, to }) => from <= to, { path: ['to'], message: 'is below from' })
+    .openapi('StatusRange'),
+]);
+
 /** The faults themselves. */
 const kinds = {
   delay: delay.optional().describe('Holds the request, then lets it go on. Together with `abort`: holds it, then aborts it.'),
@@ -71,11 +81,19 @@ export const fault = atLeastOne(
         .describe(
           'Ends the rule this many seconds after the apply, at the same moment on every proxy, whatever was restarted. 0 means no end.',
         ),
+      ifStatus: ifStatus
+        .optional()
+        .describe(
+          'The HTTP status that the answer must have, or a range, `{from: 200, to: 299}`: to another answer nothing is done. It goes with `response` and with `at: response`.',
+        ),
       ...kinds,
     })
-    .superRefine(({ delay: held, abort: answered, request, response }, context) => {
-      if (answered === undefined) return;
+    .superRefine(({ delay: held, abort: answered, request, response, ifStatus: wanted }, context) => {
       const refuse = (path: PropertyKey[], message: string): void => context.addIssue({ code: 'custom', path, message });
+      if (wanted !== undefined && response === undefined && held?.at !== 'response' && answered?.at !== 'response') {
+        refuse(['ifStatus'], 'goes with what is done to an answer: response, or at: response');
+      }
+      if (answered === undefined) return;
       if (response !== undefined) refuse(['response'], 'can not go with abort, which gives another answer');
       if (answered.at === 'response') return;
       if (request !== undefined) refuse(['request'], 'can not go with abort at: request: the service gets no request');

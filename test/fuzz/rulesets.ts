@@ -37,6 +37,7 @@ const FAULTS: readonly Rule['fault'][] = [
   { abort: { reset: true, at: 'response' }, delay: { fixed_delay: '5ms' } },
   { delay: { percentiles: { p50: '5ms', p99: '1s' }, jitter: '3ms' } },
   { delay: { normal: { mean: '5ms', stddev: '5ms' }, at: 'response' }, abort: { httpStatus: 418, at: 'response' } },
+  { delay: { header: { name: 'x-a', max: '20ms' }, jitter: '1ms' } },
   { delay: { ramp: { from: '0ms', to: '1s', over: '1m' } } },
   {
     response: {
@@ -48,11 +49,15 @@ const FAULTS: readonly Rule['fault'][] = [
   },
   { response: { truncate: { bytes: 3 }, corrupt: { percentage: 50, seed: 7 } } },
   { response: { truncate: { bytes: 2, end: 'clean' }, throttle: '1KiB/s' } },
-  { request: { body: 'new', latency: '5ms', headers: { set: { ':path': '/x' } } }, response: { throttle: '100B/s', latency: '3ms' } },
+  {
+    request: { body: 'new', latency: '5ms', headers: { set: { ':path': '/x' } } },
+    response: { throttle: '100B/s', latency: '3ms', jitter: '5ms' },
+  },
   { request: { truncate: { bytes: 1 }, corrupt: {} }, delay: { fixed_delay_ms: 3 } },
   { request: { query: { set: { q: 'é&', a: '1' }, add: { b: '' }, remove: ['x'] } } },
   { request: { path: { prefix: '/a', to: '/bcd' }, query: { add: { z: '1' } } } },
   { request: { path: '/x' }, percentage: 50 },
+  { response: { body: 'z', status: 500 }, ifStatus: { from: 200, to: 299 } },
   { response: { status: 204 }, sticky: { cookie: 'c', seed: 3 }, percentage: 50 },
   { abort: { httpStatus: 502 }, percentage: { ramp: { from: 0, to: 100, over: '1m' } }, duration_seconds: 3600 },
 ];

@@ -40,4 +40,17 @@ describe('mesh: what a fault leaves in the access log and the metrics', function
       );
     });
   }
+
+  it('an answer that is left alone for its status is neither counted nor named', async () => {
+    const before = await frontend.metric('faults_response_changes_total');
+    await mesh.apply('p', { rules: [{ match: { path: { exact: '/left' } }, fault: { response: { status: 500 }, ifStatus: 404 } }] });
+    assert.equal((await send(`${frontend.inbound}/left`)).status, 200);
+    assert.equal(await frontend.metric('faults_response_changes_total'), before);
+    const lines = () => frontend.accessLog().filter(({ path }) => path === '/left');
+    await until(() => lines().length > 0, 'the access log has it', 15_000);
+    assert.deepEqual(
+      lines().map(({ done }) => done || null),
+      [null],
+    );
+  });
 });

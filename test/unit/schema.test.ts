@@ -60,6 +60,17 @@ describe('faults in words', () => {
     ['gRPC abort', { abort: { grpcStatus: 14 } }, 'abort with gRPC status 14'],
     ['all in a row', { start_delay_ms: 5, delay: { fixed_delay: '2s' }, abort }, 'wait 5 ms, then delay 2s, then abort with 503'],
     ['a delay in milliseconds', { delay: { fixed_delay_ms: 20 } }, 'delay 20 ms'],
+    [
+      'an answer of one status',
+      { abort: { httpStatus: 503, at: 'response' }, ifStatus: 200 },
+      'abort with 503 when the service has answered, if the answer is 200',
+    ],
+    [
+      'answers of a range',
+      { response: { status: 500 }, ifStatus: { from: 200, to: 299 } },
+      'response with status 500, if the answer is 200 to 299',
+    ],
+    ['what the dice stick to', { abort, percentage: 5, sticky: { cookie: 'id' } }, 'abort with 503, for 5 % of them, by cookie id'],
   ] as const) {
     it(`tells ${what}`, () => assert.equal(faultInWords(fault.parse(text)), words));
   }

@@ -28,7 +28,7 @@ export interface Action {
  * @param appliedAt milliseconds since the epoch: where ramps begin
  */
 export function compileAction(fault: Fault, name: string, appliedAt: number): Action {
-  const { delay, abort, request, response } = fault;
+  const { delay, abort, request, response, ifStatus } = fault;
   const block = new Block(256);
   const at = block.take(layout.ACTION_BYTES);
   block.u32(
@@ -41,6 +41,11 @@ export function compileAction(fault: Fault, name: string, appliedAt: number): Ac
   if (abort !== undefined) block.u32(at + layout.ACTION_ABORT, writeAbort(block, abort, name));
   if (request !== undefined) block.u32(at + layout.ACTION_REQUEST, writeRequestChange(block, request));
   if (response !== undefined) block.u32(at + layout.ACTION_RESPONSE, writeResponseChange(block, response, name));
+  if (ifStatus !== undefined) {
+    const { from, to } = typeof ifStatus === 'number' ? { from: ifStatus, to: ifStatus } : ifStatus;
+    block.u32(at + layout.ACTION_STATUS_FROM, from);
+    block.u32(at + layout.ACTION_STATUS_TO, to);
+  }
   const { offset: nameAt } = block.text(name);
   return { bytes: block.bytesSoFar(), nameAt };
 }
@@ -62,6 +67,12 @@ function writeDelay(block: Block, delay: Delay | undefined, startMs: number, app
   } else if (delay?.ramp !== undefined) {
     const { from, to, over } = delay.ramp;
     writeRamp(block, at + layout.DELAY_RAMP, { from: parseDuration(from) ?? 0, to: parseDuration(to) ?? 0, over }, appliedAt);
+  }
+  if (delay?.header !== undefined) {
+    const name = block.text(delay.header.name);
+    block.u32(at + layout.DELAY_HEADER, name.offset);
+    block.u32(at + layout.DELAY_HEADER_LENGTH, name.length);
+    block.u32(at + layout.DELAY_MOST_MS, parseDuration(delay.header.max) ?? 0);
   }
   return at;
 }
