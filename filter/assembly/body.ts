@@ -1,6 +1,7 @@
 import { NS_PER_MS, presentNs } from './clock';
 import { corrupt } from './corrupt';
 import { CUT, holdPiece, OF_RESPONSE, PIECE } from './delays';
+import { drawPiece } from './draw-delay';
 import { bodyBytes, closeStream, continueStream, replaceBody, resultAt, resultLength } from './host';
 import {
   ACTION_REQUEST,
@@ -11,6 +12,7 @@ import {
   CHANGE_CORRUPT,
   CHANGE_CUTS,
   CHANGE_FLAGS,
+  CHANGE_PIECE_JITTER_MS,
   CHANGE_PIECE_MS,
   CHANGE_REPLACES,
   CHANGE_SHORTENS,
@@ -110,11 +112,12 @@ function cut(stream: u32, record: usize, last: bool): u32 {
 /** Holds a piece as long as its bytes take at the rule's rate. */
 function slow(stream: u32, record: usize, change: usize, way: usize, length: u32, response: bool): u32 {
   const rate = <u64>load<u32>(change + CHANGE_BYTES_PER_SECOND);
-  const pieceNs = <u64>load<u32>(change + CHANGE_PIECE_MS) * NS_PER_MS;
+  const pieceMs = load<u32>(change + CHANGE_PIECE_MS);
   const held = response ? PIECE_HELD_RESPONSE : PIECE_HELD_REQUEST;
   const waiting = (stateOf(record) & held) != 0;
-  if (length == 0 || (rate == 0 && pieceNs == 0)) return waiting ? HOLD : GO;
+  if (length == 0 || (rate == 0 && pieceMs == 0)) return waiting ? HOLD : GO;
   const now = presentNs();
+  const pieceNs = drawPiece(pieceMs, load<u32>(change + CHANGE_PIECE_JITTER_MS));
   const free = max<u64>(load<u64>(way + WAY_FREE), now) + pieceNs + (rate == 0 ? 0 : (<u64>length * NS_PER_S) / rate);
   store<u64>(way + WAY_FREE, free);
   if (waiting) return HOLD;

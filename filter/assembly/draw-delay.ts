@@ -37,6 +37,12 @@ export function drawDelay(action: usize, delay: usize): u64 {
   return <u64>((max<i64>(us, 0) + <i64>load<u32>(delay + DELAY_START_MS) * US_PER_MS) * NS_PER_US);
 }
 
+/** Draws how long a piece of a body is held for itself. @returns nanoseconds */
+export function drawPiece(ms: u32, jitterMs: u32): u64 {
+  const us = <i64>ms * US_PER_MS + (jitterMs == 0 ? 0 : drawJitter(jitterMs));
+  return <u64>(max<i64>(us, 0) * NS_PER_US);
+}
+
 /** @param most in milliseconds, at most an hour @returns microseconds, from as many less than nothing to as many more */
 function drawJitter(most: u32): i64 {
   const us = <u64>most * <u64>US_PER_MS;

@@ -61,8 +61,8 @@
  *   quantiles:         each a share of 2^32 | microseconds, both rising
  * abort (36 bytes):    httpStatus | grpcStatus | pairs | pairsLength | body | bodyLength | segments | segmentCount | flags
  *   segments (12 bytes): kind | offset | length
- * change (56 bytes):   flags | status | headers | headerCount | body | bodyLength | truncateAt | corruptThreshold | corruptSeed |
- *                      bytesPerSecond | pieceMs | trailers | trailerCount | rewrite
+ * change (60 bytes):   flags | status | headers | headerCount | body | bodyLength | truncateAt | corruptThreshold | corruptSeed |
+ *                      bytesPerSecond | pieceMs | trailers | trailerCount | rewrite | pieceJitterMs
  *   headers, trailers (20 bytes each): operation | name | nameLength | value | valueLength
  * rewrite (24 bytes):  path | pathLength | prefix | prefixLength | parameters | parameterCount
  *   parameters: as headers; the name as it is compared, decoded, the value `name=value` as it is written, encoded
@@ -221,7 +221,7 @@ export const SEGMENT_TEXT: u32 = 0;
 /** The value of the request's header of that name. */
 export const SEGMENT_HEADER: u32 = 1;
 
-export const CHANGE_BYTES: u32 = 56;
+export const CHANGE_BYTES: u32 = 60;
 export const CHANGE_FLAGS: u32 = 0;
 /** 0 = as it is. */
 export const CHANGE_STATUS: u32 = 4;
@@ -242,6 +242,8 @@ export const CHANGE_TRAILERS: u32 = 44;
 export const CHANGE_TRAILER_COUNT: u32 = 48;
 /** Of a request; 0 = its path stays. */
 export const CHANGE_REWRITE: u32 = 52;
+/** At most so much more or less for each piece. */
+export const CHANGE_PIECE_JITTER_MS: u32 = 56;
 
 /** The body is replaced. */
 export const CHANGE_REPLACES: u32 = 1;

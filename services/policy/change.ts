@@ -49,7 +49,20 @@ const way = {
     .optional()
     .describe('Lets the body through no faster than this: `10KiB/s`. Each piece waits until its last byte would have come.'),
   latency: durationText(1, LIMITS.delayMs, '1ms and 1h').optional().describe('Holds each piece of the body this long.'),
+  jitter: durationText(1, LIMITS.delayMs, '1ms and 1h')
+    .optional()
+    .describe('Makes the `latency` of each piece up to this much shorter or longer, never less than nothing.'),
 };
+
+interface Way {
+  readonly latency?: string | undefined;
+  readonly jitter?: string | undefined;
+}
+
+function refuseJitterOfNothing({ latency, jitter }: Way, context: z.RefinementCtx): void {
+  if (jitter === undefined || latency !== undefined) return;
+  context.addIssue({ code: 'custom', path: ['jitter'], message: 'goes with latency' });
+}
 
 const body = {
   body: bodyText
@@ -108,6 +121,7 @@ export const responseChange = atLeastOne(
   Object.keys(responseFields),
   'ResponseChange',
   z.strictObject(responseFields).superRefine((value, context) => {
+    refuseJitterOfNothing(value, context);
     const replaced = refuseChangesOfNewBody(value, context);
     if (!BODYLESS.has(value.status ?? 0)) return;
     for (const field of [replaced, 'truncate', 'corrupt'] as const) {
@@ -142,6 +156,7 @@ export const requestChange = atLeastOne(
   Object.keys(requestFields),
   'RequestChange',
   z.strictObject(requestFields).superRefine((value, context) => {
+    refuseJitterOfNothing(value, context);
     refuseChangesOfNewBody(value, context);
     for (const field of ['path', 'query'] as const) {
       if (value[field] === undefined || value.headers?.set?.[':path'] === undefined) continue;

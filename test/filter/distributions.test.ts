@@ -84,4 +84,28 @@ describe('filter: distributions of delays', () => {
       assert.ok(Math.abs(gone - share) < 3.29 * Math.sqrt((share * (1 - share)) / BATCH), `${gone} by then, not ${share}`);
     }
   });
+
+  for (const [what, way, least, most] of [
+    ['latency alone', { latency: '100ms' }, 100, 100],
+    ['latency with jitter', { latency: '100ms', jitter: '50ms' }, 50, 150],
+    ['latency with more jitter than that', { latency: '50ms', jitter: '100ms' }, 0, 150],
+  ] as const) {
+    it(`pieces of a body, ${what}: each for itself, from ${least} to ${most} ms`, () => {
+      const envoy = new Envoy();
+      envoy.serve([made('p', { rules: [{ fault: { response: way } }] })]);
+      const stream = envoy.request();
+      envoy.vm.response(stream, [[':status', '200']], false);
+      const times = Array.from({ length: 1000 }, () => {
+        const [begun, before] = [envoy.process.nowNs, stream.continuedResponse];
+        if (envoy.vm.responseBody(stream, new Uint8Array(10), false) === 0) return 0;
+        while (stream.continuedResponse === before) envoy.process.advance(1);
+        return Number(envoy.process.nowNs - begun) / 1e6;
+      }).sort((a, b) => a - b);
+      const [shortest = 0, longest = 0] = [times[0], times.at(-1)];
+      assert.ok(shortest >= least && shortest <= least + 2, `${shortest} ms`);
+      assert.ok(longest <= most + 2 && longest >= most - 3, `${longest} ms`);
+      const middle = times[500] ?? 0;
+      assert.ok(Math.abs(middle - Number.parseInt(way.latency, 10)) < 8, `${middle} ms`);
+    });
+  }
 });

@@ -49,7 +49,10 @@ const FAULTS: readonly Rule['fault'][] = [
   },
   { response: { truncate: { bytes: 3 }, corrupt: { percentage: 50, seed: 7 } } },
   { response: { truncate: { bytes: 2, end: 'clean' }, throttle: '1KiB/s' } },
-  { request: { body: 'new', latency: '5ms', headers: { set: { ':path': '/x' } } }, response: { throttle: '100B/s', latency: '3ms' } },
+  {
+    request: { body: 'new', latency: '5ms', headers: { set: { ':path': '/x' } } },
+    response: { throttle: '100B/s', latency: '3ms', jitter: '5ms' },
+  },
   { request: { truncate: { bytes: 1 }, corrupt: {} }, delay: { fixed_delay_ms: 3 } },
   { request: { query: { set: { q: 'é&', a: '1' }, add: { b: '' }, remove: ['x'] } } },
   { request: { path: { prefix: '/a', to: '/bcd' }, query: { add: { z: '1' } } } },

@@ -53,9 +53,10 @@ function writeDamage(block: Block, at: number, { truncate, corrupt }: Pick<Reque
   block.u32(at + layout.CHANGE_CORRUPT_SEED, corrupt?.seed ?? 0);
 }
 
-function writeWay(block: Block, at: number, { throttle, latency }: Pick<RequestChange, 'throttle' | 'latency'>): void {
+function writeWay(block: Block, at: number, { throttle, latency, jitter }: Pick<RequestChange, 'throttle' | 'latency' | 'jitter'>): void {
   block.u32(at + layout.CHANGE_BYTES_PER_SECOND, throttle === undefined ? 0 : (parseRate(throttle) ?? 0));
   block.u32(at + layout.CHANGE_PIECE_MS, latency === undefined ? 0 : (parseDuration(latency) ?? 0));
+  block.u32(at + layout.CHANGE_PIECE_JITTER_MS, jitter === undefined ? 0 : (parseDuration(jitter) ?? 0));
 }
 
 /** Removed first, then set, then added: so that each does what it says, whatever the others name. */
