@@ -61,7 +61,7 @@ interface Way {
 }
 
 function refuseJitterOfNothing({ latency, jitter }: Way, context: z.RefinementCtx): void {
-  return;
+  if (jitter === undefined || latency !== undefined) return;
   context.addIssue({ code: 'custom', path: ['jitter'], message: 'goes with latency' });
 }
 
