@@ -35,6 +35,7 @@ import {
   RULESET_PATH,
 } from './protocol';
 import { random64 } from './random';
+import { heardOfReplica } from './replicas';
 import { beginPair, beginPairs, endPair, finishPairs, pairAscii, pairBytes, pairsAt, pairsLength } from './request-pairs';
 import { REFUSED_LENGTH, REFUSED_NOT, REFUSED_TOO_LARGE, refusalText } from './ruleset';
 import { addAscii, addBytes, addNumber, beginText, readNumber } from './text';
@@ -156,7 +157,7 @@ function poll(): void {
   }
   const timeoutMs = waitSeconds() * 1000 + ANSWER_TIMEOUT_MS;
   overdue = presentNs() + <u64>(timeoutMs + ANSWER_TIMEOUT_MS) * NS_PER_MS;
-  call = finishPairs() ? httpCall(clusterAt, clusterLength, pairsAt, pairsLength, timeoutMs) : NO_CALL;
+  call = finishPairs() ? httpCall(clusterAt, clusterLength, pairsAt, pairsLength, 0, 0, timeoutMs) : NO_CALL;
   if (call == NO_CALL) failed(NO_ANSWER);
 }
 
@@ -187,6 +188,7 @@ export function answered(token: u32, bodySize: u32): bool {
   }
   const time = <f64>readNumber(resultAt, resultLength);
   renewLease(time);
+  heardOfReplica();
   // Not the larger of the two: after etcd was restored from a backup, revisions begin lower.
   if (callResponseHeader(HEADER_REVISION)) revision = readNumber(resultAt, resultLength);
   const reason = status == 200 ? receive(bodySize) : REFUSED_NOT;

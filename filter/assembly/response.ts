@@ -19,6 +19,8 @@ import { holdUntil } from './loop';
 import { countDelay, countResponseChange } from './metrics';
 import { DETAILS_ABORT } from './protocol';
 import { ANSWERED, actionOf, addState, stateOf, tracked } from './streams';
+import { count } from './tallies';
+import { DELAYED, RESPONSE_CHANGED } from './tally-layout';
 
 const CONTINUE: u32 = 0;
 const STOP: u32 = 1;
@@ -42,7 +44,9 @@ export function responseHead(stream: u32, last: bool): u32 {
   if (change != 0) {
     changeResponseHead(record, action, action + change, last);
     countResponseChange();
+    count(action, RESPONSE_CHANGED);
   }
+  if (delays) count(action, DELAYED);
   if (ns != 0) {
     holdUntil(holdStream(stream, presentNs(), ns, (aborts ? ABORT : GO_ON) | OF_RESPONSE), stream);
     return HOLD;

@@ -26,8 +26,9 @@ export interface Action {
  *
  * @param name `<policy>/<rule index>`, for the response header
  * @param appliedAt milliseconds since the epoch: where ramps begin
+ * @param key the rule's
  */
-export function compileAction(fault: Fault, name: string, appliedAt: number): Action {
+export function compileAction(fault: Fault, name: string, appliedAt: number, key: bigint): Action {
   const { delay, abort, request, response } = fault;
   const block = new Block(256);
   const at = block.take(layout.ACTION_BYTES);
@@ -35,6 +36,7 @@ export function compileAction(fault: Fault, name: string, appliedAt: number): Ac
     at + layout.ACTION_FLAGS,
     (delay?.at === 'response' ? layout.ACTION_DELAY_RESPONSE : 0) | (abort?.at === 'response' ? layout.ACTION_ABORT_RESPONSE : 0),
   );
+  block.u64(at + layout.ACTION_KEY, key);
   if (delay !== undefined || fault.start_delay_ms > 0) {
     block.u32(at + layout.ACTION_DELAY, writeDelay(block, delay, fault.start_delay_ms, appliedAt));
   }
