@@ -1,5 +1,5 @@
 import { arenaAllocate } from './arena';
-import { NS_PER_MS, presentNs } from './clock';
+import { monotonicNs, NS_PER_MS, presentNs } from './clock';
 import { authorityAt, authorityLength, clusterAt, clusterLength, tokenAt, tokenLength } from './config';
 import { loadedVersion, noVersion, VERSION_BYTES } from './exchange';
 import { callResponseHeader, httpCall, resultAt, resultLength } from './host';
@@ -32,6 +32,8 @@ const TIMEOUT_MS: u32 = 5000;
 const OVERDUE_NS: u64 = 10_000 * NS_PER_MS;
 /** Rules in one report: with long numbers they still fit into the text's room. */
 const MOST_RULES: u32 = 32;
+/** A little less than the second after which the timer comes by again. */
+const PAUSE_NS: u64 = 900 * NS_PER_MS;
 const FIRST_BACKOFF_MS: u64 = 1000;
 const MOST_BACKOFF_MS: u64 = 8000;
 /** A control plane that knows no reports may be replaced by one that does. */
@@ -57,8 +59,11 @@ export function reportWhenDue(): void {
     call = NO_CALL;
     failed(0);
   }
-  if (now < nextReport || !sumUp()) return;
-  summedAt = now;
+  if (now < nextReport) return;
+  // Not the time of the callback's beginning: this VM has put down its own counts since.
+  summedAt = monotonicNs();
+  if (!sumUp()) return;
+  nextReport = now + PAUSE_NS;
   told = 0;
   tell();
 }

@@ -39,7 +39,7 @@ function add(): void {
     const from = readAt + i * TALLY_BYTES;
     if (countOf(table) == capacityOf(table)) grow();
     const to = findOrAdd(table, load<u64>(from + TALLY_KEY));
-    addTally(to == 0 ? sumAt(<u32>KEY_UNCOUNTED) : to, from);
+    addTally(to == 0 ? sumAt(KEY_UNCOUNTED) : to, from);
   }
 }
 

@@ -58,7 +58,7 @@ export function count(action: usize, counter: u32): void {
   if (capacityOf(table) == 0) return;
   const key = load<u64>(action + ACTION_KEY);
   let record = findOrAdd(table, key);
-  if (record == 0) record = makeRoom(1) ? findOrAdd(table, key) : recordsOf(table) + TALLY_BYTES * <usize>KEY_UNCOUNTED;
+  if (record == 0) record = makeRoom(1) ? findOrAdd(table, key) : recordsOf(table) + TALLY_BYTES * KEY_UNCOUNTED;
   store<u64>(record + counter, load<u64>(record + counter) + 1);
   store<u32>(record + SECOND, second);
   changed = true;
@@ -85,7 +85,7 @@ function makeRoom(more: u32): bool {
 /** Takes off what the control plane has and what can't be counted up any more: of rules neither in force nor being done to a request. */
 function letGo(): void {
   triedIn = second;
-  if (acknowledgedUntil() <= publishedNs) return;
+  if (acknowledgedUntil() < publishedNs) return;
   mark++;
   markRules(inboundTable, inboundRules);
   markRules(outboundTable, outboundRules);

@@ -38,9 +38,9 @@ export const SKIPPED_HALT: u32 = 112;
 export const END_OF_COUNTERS: u32 = 120;
 
 /** Key of the record that no rule has: its dice are the requests that lost before any header was read. */
-export const KEY_UNASKED: u64 = 0;
+export const KEY_UNASKED: u32 = 0;
 /** Key of the record for what there is no room to count by rule. */
-export const KEY_UNCOUNTED: u64 = 1;
+export const KEY_UNCOUNTED: u32 = 1;
 
 /** A counter's name in a report. */
 export function counterName(counter: u32): string {

@@ -18,6 +18,8 @@ import { type OrderedRule, writeTable } from './table.ts';
 export interface Applied {
   readonly policy: Policy;
   readonly appliedAt: number;
+  /** Rules that are over before their ends, by their indexes. */
+  readonly over?: ReadonlySet<number>;
 }
 
 /**
@@ -51,11 +53,11 @@ export function rulesetVersion(bytes: Uint8Array): string {
 /** The order of decision: higher priority first, then by policy name, then as the policy lists its rules. */
 function inOrder(entries: readonly Applied[], now: number): (OrderedRule & { direction: Direction })[] {
   const sorted = [...entries].sort((a, b) => b.policy.spec.priority - a.policy.spec.priority || byName(a.policy, b.policy));
-  return sorted.flatMap(({ policy, appliedAt }) => {
+  return sorted.flatMap(({ policy, appliedAt, over }) => {
     const firstKey = runKey(policy.metadata.name, appliedAt);
     return policy.spec.rules.flatMap((rule, i) => {
       const end = ruleEnd(rule, appliedAt);
-      if (end !== 0 && end <= now) return [];
+      if ((end !== 0 && end <= now) || over?.has(i) === true) return [];
       return [
         {
           rule,

@@ -1,4 +1,5 @@
 import * as layout from '../../../filter/assembly/layout.ts';
+import { proxyLimit } from '../../policy/match.ts';
 import { threshold } from '../../policy/percentage.ts';
 import type { Fault, Match, Rule } from '../../policy/schema.ts';
 import { compileAction } from './action.ts';
@@ -113,13 +114,13 @@ function isCounted({ after, every, limit, sequence }: Partial<Match> = {}): bool
 
 /** @returns the offset of the record, or 0 when each match counts */
 function writeTurns(block: Block, { rule }: OrderedRule, counted: boolean): number {
-  const { after, every, limit, sequence = [], window } = rule.match ?? {};
+  const { after, every, sequence = [], window } = rule.match ?? {};
   if (!counted && window?.start === undefined) return 0;
   const at = block.take(layout.TURNS_BYTES, 8);
   block.f64(at + layout.TURNS_START, window?.start === undefined ? 0 : Date.parse(window.start));
   block.u32(at + layout.TURNS_AFTER, after ?? 0);
   block.u32(at + layout.TURNS_EVERY, every ?? 0);
-  block.u32(at + layout.TURNS_LIMIT, limit ?? 0xffffffff);
+  block.u32(at + layout.TURNS_LIMIT, proxyLimit(rule.match) ?? 0xffffffff);
   block.u32(at + layout.TURNS_SEQUENCE, block.place(Uint8Array.from(sequence, (turn) => (turn === 'fault' ? 1 : 0))));
   block.u32(at + layout.TURNS_SEQUENCE_LENGTH, sequence.length);
   return at;
