@@ -92,7 +92,8 @@ describe('filter: reports', () => {
     );
   });
 
-  it('add up what all VMs counted, also those that came later or left', () => {
+  it('add up what all VMs counted, also those that came later or left', function () {
+    this.timeout(20_000);
     const envoy = new Envoy(3);
     const reader = new ReportReader(envoy);
     const appliedAt = serve(envoy, { rules: [at('/a')] });
@@ -168,7 +169,8 @@ describe('filter: reports', () => {
     assert.equal(epochs.size, 2);
   });
 
-  it('keep apart what was counted of one run and of the next, while the policy changes under load', () => {
+  it('keep apart what was counted of one run and of the next, while the policy changes under load', function () {
+    this.timeout(20_000);
     const envoy = new Envoy(2);
     const reader = new ReportReader(envoy);
     const sent = new Map<string, number>();
@@ -187,7 +189,8 @@ describe('filter: reports', () => {
     }
   });
 
-  it('of more rules than one holds come one after the other, each rule once', () => {
+  it('of more rules than one holds come one after the other, each rule once', function () {
+    this.timeout(20_000);
     const envoy = new Envoy();
     const reader = new ReportReader(envoy);
     const appliedAt = serve(envoy, { rules: Array.from({ length: 300 }, (_, i) => at(`/${i}`)) });
