@@ -68,7 +68,7 @@ let refusals: u64 = 0;
 /** The control plane's time in the answer under way. */
 let anchorTime: f64 = 0;
 /** The newest change of a policy that the control plane spoke of. */
-let revision: u64 = 0;
+export let revision: u64 = 0;
 let lastRefusal: u32 = 0;
 /** What failed last, so that each kind is logged once: an HTTP status or one of the above. */
 let lastFailure: u32 = NO_FAILURE;

@@ -5,12 +5,14 @@ import { loadedVersion, noVersion, VERSION_BYTES } from './exchange';
 import { callResponseHeader, httpCall, resultAt, resultLength } from './host';
 import { labelsAt, labelsLength, namespaceAt, namespaceLength, nodeAt, nodeLength, workloadAt, workloadLength } from './identity';
 import { countReportFailure } from './metrics';
+import { revision } from './poll';
 import {
   HEADER_ACKNOWLEDGED,
   HEADER_EPOCH,
   HEADER_LABELS,
   HEADER_NAMESPACE,
   HEADER_PROXY,
+  HEADER_REVISION,
   HEADER_WORKLOAD,
   REPORTS_PATH,
 } from './protocol';
@@ -133,6 +135,11 @@ function send(body: usize, bodyLength: u32): void {
   addHex(drawn);
   endPair();
   if (!noVersion(loadedVersion)) pairBytes(HEADER_ACKNOWLEDGED, loadedVersion, VERSION_BYTES);
+  if (revision != 0) {
+    beginPair(HEADER_REVISION);
+    addNumber(revision);
+    endPair();
+  }
   overdue = presentNs() + OVERDUE_NS;
   call = finishPairs() ? httpCall(clusterAt, clusterLength, pairsAt, pairsLength, body, bodyLength, TIMEOUT_MS) : NO_CALL;
   if (call == NO_CALL) failed(0);

@@ -68,7 +68,7 @@ describe('filter: what is counted of a rule', () => {
     const counted = new Counted({
       rules: [
         { match: { window: { start: new Date(start).toISOString() }, path: { prefix: '/a' } }, fault: abort },
-        { fault: { ...abort, duration_seconds: 5 } },
+        { match: { path: { prefix: '/' } }, fault: { ...abort, duration_seconds: 5 } },
         { match: { window: { start: new Date(start).toISOString() } }, fault: abort },
       ],
     });

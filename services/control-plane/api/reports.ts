@@ -5,6 +5,7 @@ import {
   HEADER_NAMESPACE,
   HEADER_PROXY,
   HEADER_REPLICA,
+  HEADER_REVISION,
   HEADER_WORKLOAD,
 } from '../../../filter/assembly/protocol.ts';
 import { COUNTERS, tallyOf } from '../counts/tally.ts';
@@ -13,7 +14,7 @@ import { check, readText } from './body.ts';
 import type { Env } from './env.ts';
 import type { Parts } from './parts.ts';
 import { Problem, refusals } from './problem.ts';
-import { readHello } from './ruleset.ts';
+import { caughtUp, readHello, wholeNumber } from './ruleset.ts';
 
 /** A report of the filter has at most 16 KiB. */
 const MAX_REPORT_BYTES = 64 * 1024;
@@ -50,6 +51,7 @@ const headers = z.object({
   [HEADER_NAMESPACE]: text('The Kubernetes namespace.'),
   [HEADER_WORKLOAD]: text("The workload's name."),
   [HEADER_LABELS]: text("The pod's labels as `key=value,key=value`."),
+  [HEADER_REVISION]: text('The newest change that an answer to a poll spoke of; this one waits until it knows as much.'),
   [HEADER_EPOCH]: text("Needed: tells the proxy's process from the ones before it, 16 hexadecimal digits."),
 });
 
@@ -69,7 +71,7 @@ export function reportRoutes(parts: Parts) {
     },
     responses: {
       204: { description: 'Taken. What makes no sense in it is left out, and counted (`hfi_reports_ignored_total`).' },
-      ...refusals('invalid', 'malformed', 'unauthenticated', 'forbidden', 'too-large', 'unsupported-media-type'),
+      ...refusals('invalid', 'malformed', 'unauthenticated', 'forbidden', 'too-large', 'unsupported-media-type', 'store-unavailable'),
     },
   });
 
@@ -80,6 +82,7 @@ export function reportRoutes(parts: Parts) {
     if (!/^application\/json\b/.test(c.req.header('content-type') ?? '')) {
       throw new Problem('unsupported-media-type', 'Content-Type must be application/json.');
     }
+    await knows(parts, wholeNumber(c.req.header(HEADER_REVISION)), c.req.raw.signal);
     const { rules } = check(reportSchema, parsed(await readText(c, 'report', MAX_REPORT_BYTES)));
     parts.counts.report({
       proxy: name,
@@ -91,6 +94,17 @@ export function reportRoutes(parts: Parts) {
     c.header(HEADER_REPLICA, parts.start);
     return c.body(null, 204);
   });
+}
+
+/**
+ * Waits until this replica knows the rules of which the proxy tells.
+ *
+ * @throws Problem `store-unavailable` when it doesn't in time: what is told of an unknown rule would be left out for good
+ */
+async function knows(parts: Parts, revision: number, signal: AbortSignal): Promise<void> {
+  await caughtUp(parts, revision, signal);
+  if (parts.copy.revision >= revision) return;
+  throw new Problem('store-unavailable', 'This replica does not know the policies yet that the proxy has heard of.', { retryAfter: 1 });
 }
 
 function parsed(body: string): unknown {

@@ -135,6 +135,7 @@ export function readHello(c: Context<Env>): Hello {
   };
 }
 
-function wholeNumber(text: string | undefined): number {
+/** A header's number; 0 when it is none. */
+export function wholeNumber(text: string | undefined): number {
   return text !== undefined && /^[0-9]{1,15}$/.test(text.trim()) ? Number(text) : 0;
 }
