@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { countMetrics } from './counts/count-metrics.ts';
 import { Counts } from './counts/counts.ts';
 import { Keeper } from './counts/keeper.ts';
+import { Silent } from './counts/silent.ts';
 import type { Metrics } from './metrics.ts';
 import type { Runtime } from './runtime.ts';
 import type { EtcdClient } from './store/client.ts';
@@ -53,12 +54,17 @@ export function makeCounting({ makeClient, runtime, metrics, name, fresh, spent,
     listed: () => counts.setLoaded(),
     note,
   });
+  const silent = new Silent(counts, store, runtime);
   return {
     counts,
-    start: () => follower.start(),
+    start() {
+      follower.start();
+      silent.start();
+    },
     flush: () => keeper.flush(),
     stop() {
       follower.stop();
+      silent.stop();
       keeper.stop();
       counts.stop();
       store.close();

@@ -40,10 +40,14 @@ const GRACE_SECONDS = 60;
 /** A run is known for so long after it was replaced, deleted or swept: what was counted may come late, and somebody may look. */
 export const KEEP_GONE_MS = 600_000;
 const SWEEP_MS = 30_000;
-/** Proxies of all runs together, and runs, that are known at most. */
-const MOST_KNOWN = 200_000;
-const MOST_RUNS = 5000;
-const MOST_PROXIES = 50_000;
+/** How much is known at most. */
+const MOST = {
+  /** Proxies of all runs together. */
+  known: 100_000,
+  runs: 5000,
+  /** Proxies of which it is known what they counted for no rule. */
+  proxies: 50_000,
+};
 
 /** What a proxy counted that belongs to no rule, since its process began. */
 export interface OfNoRule {
@@ -61,6 +65,7 @@ export interface OfNoRule {
 export class Counts {
   readonly #runtime: Runtime;
   readonly #events: CountsEvents;
+  readonly #most: typeof MOST;
   /** In the order of their first keys. */
   readonly #byKey: Run[] = [];
   readonly #runs = new Map<string, Run>();
@@ -71,7 +76,8 @@ export class Counts {
   #loaded = false;
   #cancelSweep = (): void => undefined;
 
-  constructor(runtime: Runtime, events: CountsEvents) {
+  constructor(runtime: Runtime, events: CountsEvents, most = MOST) {
+    this.#most = most;
     this.#runtime = runtime;
     this.#events = events;
     this.#armSweep();
@@ -202,7 +208,7 @@ export class Counts {
     const name = runName(policy, appliedAt);
     const found = this.#runs.get(name);
     if (found !== undefined) return found;
-    if (this.#runs.size >= MOST_RUNS) this.#forgetOldest();
+    if (this.#runs.size >= this.#most.runs) this.#forgetOldest();
     const run = new Run(policy, appliedAt);
     run.goneSince = this.#runtime.clock.elapsed();
     this.#runs.set(name, run);
@@ -216,7 +222,7 @@ export class Counts {
 
   #knownIn(run: Run, proxy: string, now: number) {
     if (run.proxies.has(proxy)) return run.known(proxy, now);
-    if (this.#known >= MOST_KNOWN) return undefined;
+    if (this.#known >= this.#most.known) return undefined;
     this.#known++;
     return run.known(proxy, now);
   }
@@ -226,7 +232,7 @@ export class Counts {
     if (known?.epoch !== epoch) {
       // The one that was heard of first is most likely gone.
       const [first] = this.#ofNoRule.keys();
-      if (first !== undefined && this.#ofNoRule.size >= MOST_PROXIES) this.#ofNoRule.delete(first);
+      if (first !== undefined && this.#ofNoRule.size >= this.#most.proxies) this.#ofNoRule.delete(first);
       known = { epoch, unasked: 0, uncounted: 0 };
       this.#ofNoRule.set(proxy, known);
     }

@@ -16,6 +16,8 @@ export interface Known {
   kept: { readonly revision: number; readonly sum: Tally };
   /** Hits at moments of `elapsed`, rising; the first may be older than a rate looks back. */
   samples: { readonly at: number; readonly hits: number }[];
+  /** All that it hit. */
+  hits: number;
 }
 
 /** One apply of a policy and what became of it, by proxy and rule. */
@@ -49,7 +51,7 @@ export class Run {
   known(proxy: string, now: number): Known {
     const found = this.proxies.get(proxy);
     if (found !== undefined) return found;
-    const known: Known = { counts: noCounts(), heardAt: now, kept: { revision: 0, sum: {} }, samples: [] };
+    const known: Known = { counts: noCounts(), heardAt: now, kept: { revision: 0, sum: {} }, samples: [], hits: 0 };
     this.proxies.set(proxy, known);
     return known;
   }
@@ -67,7 +69,7 @@ export class Run {
     const before = total(known.counts);
     merge(known.counts, other);
     this.#replace(before, total(known.counts));
-    const growth = hits(summed(total(known.counts))) - hits(summed(before));
+    const growth = hits(summed(total(known.counts))) - known.hits;
     if (growth > 0) sample(known, growth, now);
   }
 
@@ -95,17 +97,16 @@ export class Run {
 }
 
 function sample(known: Known, growth: number, now: number): void {
-  const last = known.samples.at(-1)?.hits;
-  const after = hits(summed(total(known.counts)));
-  if (last === undefined) known.samples.push({ at: Number.NEGATIVE_INFINITY, hits: after - growth });
-  known.samples.push({ at: now, hits: after });
+  if (known.samples.length === 0) known.samples.push({ at: Number.NEGATIVE_INFINITY, hits: known.hits });
+  known.hits += growth;
+  known.samples.push({ at: now, hits: known.hits });
   // The first stays that is old enough to tell how it was.
   const old = known.samples.findLastIndex(({ at }) => at <= now - RATE_MS);
   if (old > 0) known.samples.splice(0, old);
 }
 
 /** A proxy's hits as they were so long ago that a rate begins there. */
-export function hitsBefore({ samples, counts }: Known, now: number): number {
+export function hitsBefore({ samples, hits: all }: Known, now: number): number {
   const first = samples.findLast(({ at }) => at <= now - RATE_MS) ?? samples[0];
-  return first?.hits ?? hits(summed(total(counts)));
+  return first?.hits ?? all;
 }

@@ -58,8 +58,12 @@ export class CountsStore {
     return { done: false, current: pair === undefined ? undefined : readCounts(pair) };
   }
 
-  /** Puts a proxy's counts into the sum of those that are gone, if both are still at these revisions. @returns whether it is done */
-  async fold(gone: CountsKey, sum: ProxyCounts, goneRevision: number, from: CountsKey, fromRevision: number): Promise<boolean> {
+  /**
+   * Puts the sum of those that are gone in the place of a proxy's counts, if both are still at these revisions.
+   *
+   * @returns the revision of the sum, or undefined when it isn't done
+   */
+  async fold(gone: CountsKey, sum: ProxyCounts, goneRevision: number, from: CountsKey, fromRevision: number): Promise<number | undefined> {
     const [to, old] = [bytesOf(gone), bytesOf(from)];
     const result = await asked(
       this.#client.keys.txn({
@@ -70,7 +74,7 @@ export class CountsStore {
         success: [{ request_put: { key: to, value: encode(asValue(sum)) } }, { request_delete_range: { key: old } }],
       }),
     );
-    return result.succeeded;
+    return result.succeeded ? Number(result.header.revision) : undefined;
   }
 
   /** Removes all of a run. */
