@@ -188,7 +188,9 @@ const turns = {
       ),
     ])
     .optional()
-    .describe('How many requests are hit at most. A number is the same as `{proxy: number}`.'),
+    .describe(
+      'At most so many requests are hit: a number for each proxy, the same as `{proxy: number}`, or `{fleet: number}` for all of them together.',
+    ),
 };
 
 /** How many requests a rule hits at most on each proxy; undefined = any. */
