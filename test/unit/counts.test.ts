@@ -192,6 +192,7 @@ describe('counts of the fleet', () => {
       c.report(p, { injected: i * 2 }, { proxy: 'b' });
     }
     assert.equal(rate(), 7);
+    for (const { samples } of c.counts.current('p')?.proxies.values() ?? []) assert.ok(samples.length <= 12, 'no more is kept than is needed');
     c.runtime.advance(5000);
     assert.equal(rate(), 3.5);
     c.runtime.advance(6000);
