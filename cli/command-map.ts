@@ -47,7 +47,7 @@ export const SUMMARIES: Readonly<Record<string, string>> = {
   metrics: 'Show what each proxy injected: its three fault metrics.',
   'policy apply': 'Create or change policies from files.',
   'policy delete': 'Delete policies: their faults end at once.',
-  'policy describe': 'Show a policy in words, whom it selects and who runs it.',
+  'policy describe': 'Show a policy in words, whom it selects, who runs it, and how often it hit.',
   'policy get': 'Show a policy as it is kept, with every default filled in.',
   'policy list': 'List the policies.',
   'port-forward': "Make a part of the stack reachable on this machine's loopback, until Ctrl-C.",

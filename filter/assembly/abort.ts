@@ -21,6 +21,8 @@ import {
 } from './layout';
 import { countAbort, countReset } from './metrics';
 import { addState, GRPC_CALL, stateOf } from './streams';
+import { count } from './tallies';
+import { ABORTED, RESET } from './tally-layout';
 
 /** Answering a request in the service's place, or cutting it off. */
 
@@ -55,6 +57,7 @@ export function abortAs(action: usize, record: usize, response: bool, details: s
   if (status == 0) {
     closeStream(response);
     countReset();
+    count(action, RESET);
     return;
   }
   const grpc = (load<u32>(abort + ABORT_FLAGS) & ABORT_GRPC) != 0 && (response ? (stateOf(record) & GRPC_CALL) != 0 : isGrpcCall());
@@ -75,6 +78,7 @@ export function abortAs(action: usize, record: usize, response: bool, details: s
     grpc ? load<u32>(abort + ABORT_GRPC_STATUS) : NO_GRPC,
   );
   countAbort();
+  count(action, ABORTED);
 }
 
 function isGrpcCall(): bool {

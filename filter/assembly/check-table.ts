@@ -23,7 +23,6 @@ import {
   RULE_CONDITION_COUNT,
   RULE_CONDITIONS,
   RULE_NAME,
-  RULE_NAME_LENGTH,
   RULE_RAMP,
   RULE_STICKY,
   RULE_TURNS,
@@ -179,11 +178,12 @@ function rulesHold(offset: u32, first: u32, end: u32): bool {
     const ramp = load<u32>(rule + RULE_RAMP);
     const turns = load<u32>(rule + RULE_TURNS);
     if (load<u32>(rule + RULE_STICKY) > fieldCount) return false;
-    if (!inside(load<u32>(rule + RULE_NAME), load<u32>(rule + RULE_NAME_LENGTH), 1)) return false;
+    const name = load<u32>(rule + RULE_NAME);
+    if ((name >> 8) + (name & 0xff) > load<u32>(rule + RULE_ACTION_LENGTH)) return false;
     if (ramp != 0 && !inside(ramp, 1, RAMP_BYTES)) return false;
     if (turns != 0 && !turnsHold(turns)) return false;
     if (!actionHolds(load<u32>(rule + RULE_ACTION), load<u32>(rule + RULE_ACTION_LENGTH))) return false;
-    if (!conditionsHold(load<u32>(rule + RULE_CONDITIONS), load<u32>(rule + RULE_CONDITION_COUNT), fieldCount)) return false;
+    if (!conditionsHold(load<u32>(rule + RULE_CONDITIONS), load<u16>(rule + RULE_CONDITION_COUNT), fieldCount)) return false;
   }
   return true;
 }

@@ -1,23 +1,23 @@
 import { resultAt, resultLength, setSharedData, sharedCas, sharedData } from './host';
 import { block } from './in-force';
 import {
+  ACTION_KEY,
   FLAG_COUNTED,
+  RULE_ACTION,
   RULE_FLAGS,
-  RULE_NAME,
-  RULE_NAME_LENGTH,
   RULE_TURNS,
   TURNS_AFTER,
   TURNS_EVERY,
   TURNS_LIMIT,
-  TURNS_RUN,
   TURNS_SEQUENCE,
   TURNS_SEQUENCE_LENGTH,
 } from './layout';
-import { addAscii, addBytes, addHex, beginText, textLength, textStart } from './text';
+import { SKIPPED_LIMIT, SKIPPED_TURN } from './tally-layout';
+import { addAscii, addHex, beginText, textLength, textStart } from './text';
 
 /**
- * What is counted of a rule's matches, over all VMs of this Envoy: shared data under the rule's name and the moment of its apply,
- * so that other policies may change meanwhile.
+ * What is counted of a rule's matches, over all VMs of this Envoy: shared data under the rule's key, so that other policies may change
+ * meanwhile.
  */
 const MATCHES: u32 = 0;
 const INJECTIONS: u32 = 4;
@@ -28,20 +28,20 @@ const ATTEMPTS: i32 = 64;
 const value: usize = memory.data(8, 8);
 
 export function isCounted(rule: usize): bool {
-  return (load<u32>(rule + RULE_FLAGS) & FLAG_COUNTED) != 0;
+  return (load<u16>(rule + RULE_FLAGS) & FLAG_COUNTED) != 0;
 }
 
-/** Counts a match of a rule in force. @returns whether it is the turn of this one */
-export function takesTurn(rule: usize): bool {
+/** Counts a match of a rule in force. @returns 0 when it is the turn of this one, else what it is skipped as */
+export function skippedByTurn(rule: usize): u32 {
   const counts = block + load<u32>(rule + RULE_TURNS);
   for (let i = 0; i < ATTEMPTS; i++) {
     const cas = read(rule);
-    if (load<u32>(value + INJECTIONS) >= load<u32>(counts + TURNS_LIMIT)) return false;
+    if (load<u32>(value + INJECTIONS) >= load<u32>(counts + TURNS_LIMIT)) return SKIPPED_LIMIT;
     const number = load<u32>(value + MATCHES) + 1;
     store<u32>(value + MATCHES, number);
-    if (write(cas)) return isTurn(counts, number);
+    if (write(cas)) return isTurn(counts, number) ? 0 : SKIPPED_TURN;
   }
-  return false;
+  return SKIPPED_TURN;
 }
 
 /** Counts an injection. @returns false when the rule has had all that it may have */
@@ -74,8 +74,7 @@ function isTurn(counts: usize, number: u32): bool {
 function read(rule: usize): u32 {
   beginText();
   addAscii('hfi/n/');
-  addHex(load<u64>(block + load<u32>(rule + RULE_TURNS) + TURNS_RUN));
-  addBytes(block + load<u32>(rule + RULE_NAME), load<u32>(rule + RULE_NAME_LENGTH));
+  addHex(load<u64>(block + load<u32>(rule + RULE_ACTION) + ACTION_KEY));
   if (sharedData(textStart(), textLength()) && resultLength == VALUE_BYTES) {
     store<u64>(value, load<u64>(resultAt));
     return sharedCas;

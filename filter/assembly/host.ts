@@ -207,9 +207,17 @@ export function dequeue(token: u32): bool {
 }
 
 /** @returns the call's token, or 0xffffffff when it couldn't be sent */
-export function httpCall(cluster: usize, clusterLength: u32, pairs: usize, pairsLength: u32, timeoutMs: u32): u32 {
+export function httpCall(
+  cluster: usize,
+  clusterLength: u32,
+  pairs: usize,
+  pairsLength: u32,
+  body: usize,
+  bodyLength: u32,
+  timeoutMs: u32,
+): u32 {
   store<u32>(outNumber, 0);
-  const status = proxy_http_call(cluster, clusterLength, pairs, pairsLength, 0, 0, 0, 0, timeoutMs, outNumber);
+  const status = proxy_http_call(cluster, clusterLength, pairs, pairsLength, body, bodyLength, 0, 0, timeoutMs, outNumber);
   return status == OK ? load<u32>(outNumber) : 0xffffffff;
 }
 

@@ -11,11 +11,14 @@ import { defineMetrics, showConfigInvalid } from './metrics';
 import { answered, forgetPoll } from './poll';
 import { seedRandom } from './random';
 import { forgetStream, releaseInPassing } from './release';
+import { reportAnswered } from './report';
 import { CONTINUE, decideRequest } from './request';
 import { responseHead, responseTrailers } from './response';
 import { directionOf, dropRoot, isRoot, primaryRoot, putRoot } from './roots';
+import { drawEpoch } from './shared-tallies';
 import { reserveSlots } from './slots';
 import { reserveStreams, tracked } from './streams';
+import { reserveTallies } from './tallies';
 import { addAscii, addHex, beginText, textLength, textStart } from './text';
 import { nameVm, ownId, ownQueue, setOwnQueue } from './vms';
 
@@ -50,6 +53,8 @@ export function proxy_on_configure(root: u32, size: u32): u32 {
   reserveSlots(1);
   reserveKept();
   reserveStreams();
+  reserveTallies();
+  drawEpoch();
   const read = pluginConfiguration(size) && readConfiguration(resultAt, resultLength);
   showConfigInvalid(!read);
   if (!read) {
@@ -121,6 +126,7 @@ export function proxy_on_queue_ready(root: u32, queue: u32): void {
 export function proxy_on_http_call_response(root: u32, token: u32, headers: u32, bodySize: u32, trailers: u32): void {
   enter();
   if (answered(token, bodySize)) pollAnswered(primaryRoot());
+  else reportAnswered(token);
 }
 
 export function proxy_on_delete(context: u32): void {

@@ -12,7 +12,7 @@ import { RULE_ACTION, RULE_ACTION_LENGTH } from './layout';
  * +------+------------+------+--------+----------+
  * ```
  */
-const KEPT_COUNT: u32 = 256;
+export const KEPT_COUNT: u32 = 256;
 const KEPT_BYTES: u32 = 20;
 const KEPT_USES: u32 = 0;
 const KEPT_GENERATION: u32 = 4;
@@ -78,6 +78,10 @@ function makeRoom(record: usize, length: u32): bool {
 
 export function keptAction(number: u32): usize {
   return load<u32>(kept + number * KEPT_BYTES + KEPT_MEMORY);
+}
+
+export function keptInUse(number: u32): bool {
+  return kept != 0 && load<u32>(kept + number * KEPT_BYTES + KEPT_USES) != 0;
 }
 
 /** One request less is in need of it. */

@@ -25,15 +25,15 @@
  *   automata: the list of the offsets of all regular expressions' automata, not rising
  *   nodes:  nodeCount trie nodes, those of one field after those of another, each trie breadth first
  *
- * rule (56 bytes)
- * +-------------+-----------+-------+------------+----------------+--------+--------------+------+------------+--------+------+
- * | end f64 (8) | threshold | flags | conditions | conditionCount | action | actionLength | name | nameLength | sticky | seed |
- * +-------------+-----------+-------+------------+----------------+--------+--------------+------+------------+--------+------+
+ * rule (48 bytes)
+ * +-------------+-----------+-----------+--------------------+------------+--------+--------------+------+--------+------+
+ * | end f64 (8) | threshold | flags u16 | conditionCount u16 | conditions | action | actionLength | name | sticky | seed |
+ * +-------------+-----------+-----------+--------------------+------------+--------+--------------+------+--------+------+
  * | ramp | turns |
  * +------+-------+
  *
  * ramp (24 bytes, 8-byte aligned):  begin f64 | over f64, both in milliseconds | from | to
- * turns (40 bytes, 8-byte aligned): run f64 | start f64 | after | every | limit | sequence | sequenceLength | reserved
+ * turns (32 bytes, 8-byte aligned): start f64 | after | every | limit | sequence | sequenceLength | reserved
  *
  * condition (16 bytes): field index | operation | value | valueLength
  * group (8 bytes):      conditions | conditionCount
@@ -56,7 +56,7 @@
  * ruleset for the requests that it is being done to.
  *
  * ```
- * action (28 bytes):   flags | delay | abort | request change | response change | statusFrom | statusTo; offset 0 = none
+ * action (28 bytes):   flags u8, statusFrom and statusTo 12 bits each | delay | abort | request change | response change | key u64; offset 0 = none
  * delay (52 bytes):    startMs | jitterMs | quantiles | quantileCount | begin f64 | over f64 | from | to | header | headerLength | mostMs
  *   quantiles:         each a share of 2^32 | microseconds, both rising
  * abort (36 bytes):    httpStatus | grpcStatus | pairs | pairsLength | body | bodyLength | segments | segmentCount | flags
@@ -113,26 +113,25 @@ export const NAME_BUCKETS: u32 = 64;
 /** The field that every table has first: `:path` up to the first `?` or `#`. It is in no bucket. */
 export const FIELD_PATH: u32 = 0;
 
-export const RULE_BYTES: u32 = 56;
+export const RULE_BYTES: u32 = 48;
 /** f64: milliseconds since the epoch; 0 = no end. */
 export const RULE_END: u32 = 0;
 /** The rule fires when the request's draw (u32, never 0xffffffff) is below it: 0 = never, 0xffffffff = always. */
 export const RULE_THRESHOLD: u32 = 8;
 export const RULE_FLAGS: u32 = 12;
+export const RULE_CONDITION_COUNT: u32 = 14;
 export const RULE_CONDITIONS: u32 = 16;
-export const RULE_CONDITION_COUNT: u32 = 20;
-export const RULE_ACTION: u32 = 24;
-export const RULE_ACTION_LENGTH: u32 = 28;
-/** `<policy>/<index of the rule in the policy>`, UTF-8. */
-export const RULE_NAME: u32 = 32;
-export const RULE_NAME_LENGTH: u32 = 36;
+export const RULE_ACTION: u32 = 20;
+export const RULE_ACTION_LENGTH: u32 = 24;
+/** `<policy>/<index of the rule in the policy>`, UTF-8: where in the action it stands, times 256, and its length. */
+export const RULE_NAME: u32 = 28;
 /** Index + 1 of the field whose value is hashed in place of the dice; 0 = dice. */
-export const RULE_STICKY: u32 = 40;
-export const RULE_SEED: u32 = 44;
+export const RULE_STICKY: u32 = 32;
+export const RULE_SEED: u32 = 36;
 /** A ramp that the threshold follows; 0 = none. Then `threshold` is the largest of it. */
-export const RULE_RAMP: u32 = 48;
+export const RULE_RAMP: u32 = 40;
 /** When a match counts; 0 = always. */
-export const RULE_TURNS: u32 = 52;
+export const RULE_TURNS: u32 = 44;
 
 /** The rule hits health probes too. */
 export const FLAG_PROBES: u32 = 1;
@@ -147,30 +146,32 @@ export const RAMP_OVER: u32 = 8;
 export const RAMP_FROM: u32 = 16;
 export const RAMP_TO: u32 = 20;
 
-export const TURNS_BYTES: u32 = 40;
-/** Milliseconds since the epoch of the apply, f64: tells a rule from one of the same name that was applied before it. */
-export const TURNS_RUN: u32 = 0;
+export const TURNS_BYTES: u32 = 32;
 /** f64: milliseconds since the epoch from which on the rule matches; 0 = always. */
-export const TURNS_START: u32 = 8;
+export const TURNS_START: u32 = 0;
 /** So many matches are let be first. */
-export const TURNS_AFTER: u32 = 16;
+export const TURNS_AFTER: u32 = 8;
 /** Of the others only each so-manieth counts as one; 0 and 1 = each. */
-export const TURNS_EVERY: u32 = 20;
+export const TURNS_EVERY: u32 = 12;
 /** So many injections at most; 0xffffffff = any. */
-export const TURNS_LIMIT: u32 = 24;
+export const TURNS_LIMIT: u32 = 16;
 /** One byte a match, 1 = it counts as one, over and over; length 0 = each. */
-export const TURNS_SEQUENCE: u32 = 28;
-export const TURNS_SEQUENCE_LENGTH: u32 = 32;
+export const TURNS_SEQUENCE: u32 = 20;
+export const TURNS_SEQUENCE_LENGTH: u32 = 24;
 
 export const ACTION_BYTES: u32 = 28;
+/** The flags, and in the higher bits the statuses of answers to which something is done, both ends too; `statusTo` 0 = all. */
 export const ACTION_FLAGS: u32 = 0;
+export const ACTION_FLAGS_MASK: u32 = 0xff;
+export const ACTION_STATUS_FROM_SHIFT: u32 = 8;
+export const ACTION_STATUS_TO_SHIFT: u32 = 20;
+export const ACTION_STATUS_MASK: u32 = 0xfff;
 export const ACTION_DELAY: u32 = 4;
 export const ACTION_ABORT: u32 = 8;
 export const ACTION_REQUEST: u32 = 12;
 export const ACTION_RESPONSE: u32 = 16;
-/** The statuses of answers to which something is done, both of them too; `statusTo` 0 = all. */
-export const ACTION_STATUS_FROM: u32 = 20;
-export const ACTION_STATUS_TO: u32 = 24;
+/** u64: tells the rule from every other, also from one of the same name that was applied before it. Never 0 or 1. What is counted of it has this key. */
+export const ACTION_KEY: u32 = 20;
 
 /** The delay, or the abort, is done to the response. */
 export const ACTION_DELAY_RESPONSE: u32 = 1;

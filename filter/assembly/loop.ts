@@ -7,8 +7,10 @@ import { inboundRules, outboundRules } from './in-force';
 import { showConnected, showLease, showRules } from './metrics';
 import { confirm, forgetPoll, leaseLeft, pollDue, pollWhenDue, wasReceived } from './poll';
 import { releaseDue } from './release';
+import { reportWhenDue } from './report';
 import { primaryRoot } from './roots';
 import { REFUSED_NOT } from './ruleset';
+import { publishTallies, takeOverOne } from './tallies';
 import { addAscii, beginText } from './text';
 import { leave, ownQueue, showLife } from './vms';
 
@@ -20,6 +22,7 @@ const CHORES_NS: u64 = 1_000 * NS_PER_MS;
 /** In a VM's first second the VMs find one another, so it looks more often. */
 const EARLY_CHORES_NS: u64 = 20 * NS_PER_MS;
 const EARLY_TIMES: u32 = 10;
+const AFTER_OTHERS_NS: u64 = 50 * NS_PER_MS;
 
 let nextChores: u64 = 0;
 let choresDone: u32 = 0;
@@ -54,7 +57,7 @@ export function tick(root: u32): void {
   if (now >= nextChores) {
     chores();
     choresDone++;
-    nextChores = now + (choresDone < EARLY_TIMES ? EARLY_CHORES_NS : CHORES_NS);
+    nextChores = choresDone < EARLY_TIMES ? now + EARLY_CHORES_NS : nextSecond(now);
   } else if (leading && now >= pollDue() && leads()) {
     pollWhenDue();
   }
@@ -76,9 +79,15 @@ function caughtUp(): void {
   wakeLeader();
 }
 
+/** All VMs put down what they counted at the same moment, and the leader adds it up right after. */
+function nextSecond(now: u64): u64 {
+  return (now / CHORES_NS + 1) * CHORES_NS + (leading ? AFTER_OTHERS_NS : 0);
+}
+
 function chores(): void {
   if (refresh()) wakeLeader();
   showLife();
+  publishTallies(false);
   const led = leading;
   leading = leads();
   if (leading && !led) forgetPoll();
@@ -88,6 +97,8 @@ function chores(): void {
     showLease(leaseLeft());
     showRules(inboundRules + outboundRules);
     sayLeaseEnd();
+    takeOverOne();
+    reportWhenDue();
   }
 }
 
@@ -158,6 +169,7 @@ function arm(due: u64): void {
 /** The VM goes: another may have its turn at once. */
 export function stopLoop(): void {
   leave();
+  publishTallies(true);
   if (leading) resign();
   else wakeLeader();
   leading = false;

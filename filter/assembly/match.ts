@@ -1,4 +1,5 @@
 import { nowMs } from './clock';
+import { beginClosed, countClosed, noteClosed } from './closed';
 import { allHold } from './condition';
 import { fillCookies } from './cookies';
 import { fillDerived } from './derived';
@@ -90,6 +91,7 @@ export function firstMatch(ruleset: usize, table: usize, pairs: usize, pairsLeng
   best = NO_RULE;
   from = index;
   probe = UNKNOWN;
+  beginClosed();
 
   const repeated = fillFromHeaders();
   if (repeated < 0) return 0;
@@ -102,7 +104,9 @@ export function firstMatch(ruleset: usize, table: usize, pairs: usize, pairsLeng
     const root = load<u32>(fields + (at - 1) * FIELD_BYTES + FIELD_TRIE);
     if (root != 0) walk(root - 1, valueIn(at - 1), lengthIn(at - 1));
   }
-  return best == NO_RULE ? 0 : rules + best * RULE_BYTES;
+  const found = best == NO_RULE ? 0 : rules + best * RULE_BYTES;
+  countClosed(found == 0 ? usize.MAX_VALUE : found);
+  return found;
 }
 
 /** The index of the rule behind one that `firstMatch` found. */
@@ -219,12 +223,19 @@ function consider(list: usize): void {
 }
 
 function matches(rule: usize): bool {
-  if (!allHold(block, block + load<u32>(rule + RULE_CONDITIONS), load<u32>(rule + RULE_CONDITION_COUNT))) return false;
+  if (!allHold(block, block + load<u32>(rule + RULE_CONDITIONS), load<u16>(rule + RULE_CONDITION_COUNT))) return false;
+  const open = isOpen(rule);
+  if ((load<u16>(rule + RULE_FLAGS) & FLAG_PROBES) == 0 && isProbe()) return false;
+  if (!open) noteClosed(rule);
+  return open;
+}
+
+/** Whether it is the rule's time. */
+function isOpen(rule: usize): bool {
   const until = load<f64>(rule + RULE_END);
   if (until != 0 && nowMs() >= until) return false;
   const turns = load<u32>(rule + RULE_TURNS);
-  if (turns != 0 && nowMs() < load<f64>(block + turns + TURNS_START)) return false;
-  return (load<u32>(rule + RULE_FLAGS) & FLAG_PROBES) != 0 || !isProbe();
+  return turns == 0 || nowMs() >= load<f64>(block + turns + TURNS_START);
 }
 
 /** Whether `user-agent` is that of a Kubernetes or Envoy health probe. Looked for only when a rule would match. */

@@ -17,6 +17,7 @@ let delayed: u32 = 0;
 let accepted: u32 = 0;
 let refused: u32 = 0;
 let pollsFailed: u32 = 0;
+let reportsFailed: u32 = 0;
 let connected: u32 = 0;
 let leaseRemaining: u32 = 0;
 let rules: u32 = 0;
@@ -39,6 +40,7 @@ export function defineMetrics(): void {
   accepted = defineMetric(COUNTER, 'wasmcustom.hfi_rulesets_accepted_total');
   refused = defineMetric(COUNTER, 'wasmcustom.hfi_rulesets_refused_total');
   pollsFailed = defineMetric(COUNTER, 'wasmcustom.hfi_polls_failed_total');
+  reportsFailed = defineMetric(COUNTER, 'wasmcustom.hfi_reports_failed_total');
   connected = defineMetric(GAUGE, 'wasmcustom.hfi_connected');
   leaseRemaining = defineMetric(GAUGE, 'wasmcustom.hfi_lease_remaining_seconds');
   rules = defineMetric(GAUGE, 'wasmcustom.hfi_rules');
@@ -115,6 +117,10 @@ export function countRefused(): void {
 
 export function countPollFailure(): void {
   addToMetric(pollsFailed, 1);
+}
+
+export function countReportFailure(): void {
+  addToMetric(reportsFailed, 1);
 }
 
 export function showConnected(is: bool): void {

@@ -34,6 +34,7 @@ import {
   RULESET_PATH,
 } from './protocol';
 import { random64 } from './random';
+import { heardOfReplica } from './replicas';
 import { beginPair, beginPairs, endPair, finishPairs, pairAscii, pairBytes, pairsAt, pairsLength } from './request-pairs';
 import { REFUSED_LENGTH, REFUSED_NOT, REFUSED_NOT_YET, REFUSED_TOO_LARGE, refusalText } from './ruleset';
 import { addAscii, addBytes, addNumber, beginText, readNumber } from './text';
@@ -66,7 +67,7 @@ let refusals: u64 = 0;
 /** The control plane's time in the answer under way. */
 let anchorTime: f64 = 0;
 /** The newest change of a policy that the control plane spoke of. */
-let revision: u64 = 0;
+export let revision: u64 = 0;
 let lastRefusal: u32 = 0;
 /** What failed last, so that each kind is logged once: an HTTP status or one of the above. */
 let lastFailure: u32 = NO_FAILURE;
@@ -155,7 +156,7 @@ function poll(): void {
   }
   const timeoutMs = waitSeconds() * 1000 + ANSWER_TIMEOUT_MS;
   overdue = presentNs() + <u64>(timeoutMs + ANSWER_TIMEOUT_MS) * NS_PER_MS;
-  call = finishPairs() ? httpCall(clusterAt, clusterLength, pairsAt, pairsLength, timeoutMs) : NO_CALL;
+  call = finishPairs() ? httpCall(clusterAt, clusterLength, pairsAt, pairsLength, 0, 0, timeoutMs) : NO_CALL;
   if (call == NO_CALL) failed(NO_ANSWER);
 }
 
@@ -186,6 +187,7 @@ export function answered(token: u32, bodySize: u32): bool {
   }
   const time = <f64>readNumber(resultAt, resultLength);
   renewLease(time);
+  heardOfReplica();
   // Not the larger of the two: after etcd was restored from a backup, revisions begin lower.
   if (callResponseHeader(HEADER_REVISION)) revision = readNumber(resultAt, resultLength);
   wasReceived(status == 200 ? receive(bodySize) : REFUSED_NOT);

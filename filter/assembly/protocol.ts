@@ -35,6 +35,16 @@ export const HEADER_VMS: string = 'x-hfi-vms';
 export const HEADER_UNREADABLE: string = 'x-hfi-unreadable';
 /** Response: the control plane's clock, in whole milliseconds since the epoch. */
 export const HEADER_TIME: string = 'x-hfi-time';
+/** Response: which start of which replica of the control plane answers, 16 characters. */
+export const HEADER_REPLICA: string = 'x-hfi-replica';
+
+/**
+ * A proxy reports what it has counted with `POST /v1/reports`, in JSON: `{"rules":[{"key":"<16 hexadecimal digits>","injected":3,…}]}`, by the
+ * rules' keys, with the counters of `tally-layout.ts` that aren't 0. All count from the start of the proxy's process.
+ */
+export const REPORTS_PATH: string = '/v1/reports';
+/** Request: tells the proxy's process from the ones before it, 16 hexadecimal digits. */
+export const HEADER_EPOCH: string = 'x-hfi-epoch';
 
 /** Response to a faulted request: `<policy>/<rule index>`. */
 export const HEADER_FAULT: string = 'x-hfi-fault';

@@ -1,8 +1,9 @@
 import { abortAs, rememberRequest } from './abort';
+import { hangsOnStatus } from './action';
 import { changeRequestHead, isTunnel } from './change-head';
 import { presentNs } from './clock';
 import { DIRECTION_INBOUND, DIRECTION_OUTBOUND, DIRECTION_UNKNOWN } from './config';
-import { isCounted, takesInjection, takesTurn } from './counts';
+import { isCounted, skippedByTurn, takesInjection } from './counts';
 import { ABORT, GO_ON, holdStream, takePlaceToHold } from './delays';
 import { drawDelay } from './draw-delay';
 import { leaseHolds } from './exchange';
@@ -14,13 +15,13 @@ import {
   ACTION_DELAY,
   ACTION_DELAY_RESPONSE,
   ACTION_FLAGS,
+  ACTION_FLAGS_MASK,
   ACTION_REQUEST,
   ACTION_RESPONSE,
   FLAG_SHADOW,
   RULE_ACTION,
   RULE_FLAGS,
   RULE_NAME,
-  RULE_NAME_LENGTH,
   RULE_RAMP,
   RULE_THRESHOLD,
 } from './layout';
@@ -32,6 +33,17 @@ import { rampNow } from './ramp';
 import { draw } from './random';
 import { isSticky, stickyDraw } from './sticky';
 import { addState, BODY_STAYS_RESPONSE, track } from './streams';
+import { count, countRule, countUnasked } from './tallies';
+import {
+  DELAYED,
+  INJECTED,
+  REQUEST_CHANGED,
+  SKIPPED_DICE,
+  SKIPPED_LEASE,
+  SKIPPED_LIMIT,
+  SKIPPED_OVERFLOW,
+  SKIPPED_SHADOW,
+} from './tally-layout';
 import { addAscii, beginText, textLength, textStart } from './text';
 
 /** What the host is to do with the stream (proxy-wasm ABI 0.2.1, `proxy_action_t` and Envoy's extension of it). */
@@ -49,27 +61,46 @@ export function decideRequest(stream: u32, rootDirection: u32, last: bool): u32 
   if (outboundRules == 0 && rootDirection == DIRECTION_OUTBOUND) return CONTINUE;
   if (inboundRules + outboundRules == 0) return CONTINUE;
   const drawn = draw();
-  if (drawn >= mostThreshold(rootDirection)) return CONTINUE;
+  if (drawn >= mostThreshold(rootDirection)) return unasked();
   const direction = rootDirection == DIRECTION_UNKNOWN ? readDirection() : rootDirection;
   if (direction == DIRECTION_UNKNOWN) return CONTINUE;
   const inbound = direction == DIRECTION_INBOUND;
-  if ((inbound ? inboundRules : outboundRules) == 0 || drawn >= mostThreshold(direction)) return CONTINUE;
+  if ((inbound ? inboundRules : outboundRules) == 0) return CONTINUE;
+  if (drawn >= mostThreshold(direction)) return unasked();
   if (!requestHeaders()) return CONTINUE;
   const rule = decidingRule(inbound ? inboundTable : outboundTable, resultAt, resultLength);
-  if (rule == 0 || (isSticky(rule) ? stickyDraw(rule) : drawn) >= thresholdNow(rule) || !leaseHolds()) return CONTINUE;
-  if (isCounted(rule) && !takesInjection(rule)) return CONTINUE;
-  if ((load<u32>(rule + RULE_FLAGS) & FLAG_SHADOW) != 0) {
+  if (rule == 0) return CONTINUE;
+  if ((isSticky(rule) ? stickyDraw(rule) : drawn) >= thresholdNow(rule)) return skip(rule, SKIPPED_DICE);
+  if (!leaseHolds()) return skip(rule, SKIPPED_LEASE);
+  if (isCounted(rule) && !takesInjection(rule)) return skip(rule, SKIPPED_LIMIT);
+  if ((load<u16>(rule + RULE_FLAGS) & FLAG_SHADOW) != 0) {
     countShadowed();
     noteRule(rule, 'hfi_shadow');
-    return CONTINUE;
+    return skip(rule, SKIPPED_SHADOW);
   }
   return inject(stream, rule, last);
+}
+
+/** The dice are lost, whatever rule it is. */
+function unasked(): u32 {
+  countUnasked();
+  return CONTINUE;
+}
+
+function skip(rule: usize, reason: u32): u32 {
+  countRule(rule, reason);
+  return CONTINUE;
 }
 
 /** The first rule that matches and whose turn it is. */
 function decidingRule(table: usize, headers: usize, length: u32): usize {
   let rule = firstMatch(block, table, headers, length, 0);
-  while (rule != 0 && isCounted(rule) && !takesTurn(rule)) rule = firstMatch(block, table, headers, length, indexBehind(table, rule));
+  while (rule != 0 && isCounted(rule)) {
+    const skipped = skippedByTurn(rule);
+    if (skipped == 0) return rule;
+    countRule(rule, skipped);
+    rule = firstMatch(block, table, headers, length, indexBehind(table, rule));
+  }
   return rule;
 }
 
@@ -81,7 +112,8 @@ function thresholdNow(rule: usize): u32 {
 
 /** Notes the rule's name where the access log finds it. */
 function noteRule(rule: usize, name: string): void {
-  note(name, block + load<u32>(rule + RULE_NAME), load<u32>(rule + RULE_NAME_LENGTH));
+  const place = load<u32>(rule + RULE_NAME);
+  note(name, block + load<u32>(rule + RULE_ACTION) + (place >> 8), place & 0xff);
 }
 
 function mostThreshold(direction: u32): u32 {
@@ -113,9 +145,9 @@ function inject(stream: u32, rule: usize, last: bool): u32 {
   const delays = delay != 0 && (flags & ACTION_DELAY_RESPONSE) == 0;
   const ns = delays ? drawDelay(action, action + delay) : 0;
   const change = load<u32>(action + ACTION_REQUEST);
-  const later = flags != 0 || load<u32>(action + ACTION_RESPONSE) != 0 || change != 0 || (aborts && ns != 0);
+  const later = (flags & ACTION_FLAGS_MASK) != 0 || load<u32>(action + ACTION_RESPONSE) != 0 || change != 0 || (aborts && ns != 0);
 
-  if (ns != 0 && !takePlaceToHold()) return CONTINUE;
+  if (ns != 0 && !takePlaceToHold()) return skip(rule, SKIPPED_OVERFLOW);
   let record: usize = 0;
   if (later) {
     record = track(stream, rule);
@@ -123,16 +155,19 @@ function inject(stream: u32, rule: usize, last: bool): u32 {
     if (record == 0) {
       if (ns != 0) givePlaceBack();
       countOverflow();
-      return CONTINUE;
+      return skip(rule, SKIPPED_OVERFLOW);
     }
   }
+  if (!hangsOnStatus(action)) count(action, INJECTED);
   if (later || delays) noteRule(rule, 'hfi_fault');
   if ((flags & ACTION_ABORT_RESPONSE) != 0 && load<u32>(action + ACTION_ABORT) != 0) rememberRequest(record, action);
   if (load<u32>(action + ACTION_RESPONSE) != 0 && isTunnel()) addState(record, BODY_STAYS_RESPONSE);
   if (change != 0) {
     changeRequestHead(record, action, action + change, last);
     countRequestChange();
+    count(action, REQUEST_CHANGED);
   }
+  if (delays) count(action, DELAYED);
   if (ns != 0) {
     holdUntil(holdStream(stream, presentNs(), ns, aborts ? ABORT : GO_ON), stream);
     return HOLD;

@@ -1,4 +1,5 @@
 import { abortAs } from './abort';
+import { actsOnRequest, asksStatus, hangsOnStatus, isAbout } from './action';
 import { changeFields } from './change-fields';
 import { changeResponseHead, statusNow } from './change-head';
 import { presentNs } from './clock';
@@ -11,10 +12,7 @@ import {
   ACTION_DELAY,
   ACTION_DELAY_RESPONSE,
   ACTION_FLAGS,
-  ACTION_REQUEST,
   ACTION_RESPONSE,
-  ACTION_STATUS_FROM,
-  ACTION_STATUS_TO,
   CHANGE_TRAILER_COUNT,
   CHANGE_TRAILERS,
 } from './layout';
@@ -22,6 +20,8 @@ import { holdUntil } from './loop';
 import { countDelay, countResponseChange } from './metrics';
 import { DETAILS_ABORT } from './protocol';
 import { ANSWER_LEFT, ANSWERED, actionOf, addState, stateOf, tracked } from './streams';
+import { count } from './tallies';
+import { DELAYED, INJECTED, RESPONSE_CHANGED, SKIPPED_OVERFLOW, SKIPPED_STATUS } from './tally-layout';
 
 const CONTINUE: u32 = 0;
 const STOP: u32 = 1;
@@ -35,7 +35,9 @@ export function responseHead(stream: u32, last: bool): u32 {
   // An answer of our own comes by here as well.
   addState(record, ANSWERED);
   const action = actionOf(record);
-  if (!isMeant(action)) {
+  const undecided = hangsOnStatus(action);
+  if (asksStatus(action) && !isAbout(action, statusNow())) {
+    if (undecided) count(action, SKIPPED_STATUS);
     leave(record, action);
     return CONTINUE;
   }
@@ -46,14 +48,18 @@ export function responseHead(stream: u32, last: bool): u32 {
   const ns = delays ? drawDelay(action, action + delay) : 0;
   if (ns != 0 && !takePlaceToHold()) {
     // To do the rest of it would be another fault than the one asked for; and a body that its head says nothing of.
+    if (undecided) count(action, SKIPPED_OVERFLOW);
     leave(record, action);
     return CONTINUE;
   }
+  if (undecided) count(action, INJECTED);
   const change = load<u32>(action + ACTION_RESPONSE);
   if (change != 0) {
     changeResponseHead(record, action, action + change, last);
     countResponseChange();
+    count(action, RESPONSE_CHANGED);
   }
+  if (delays) count(action, DELAYED);
   if (ns != 0) {
     holdUntil(holdStream(stream, presentNs(), ns, (aborts ? ABORT : GO_ON) | OF_RESPONSE), stream);
     return HOLD;
@@ -64,19 +70,10 @@ export function responseHead(stream: u32, last: bool): u32 {
   return STOP;
 }
 
-/** Whether the answer has one of the statuses that the rule is about. */
-function isMeant(action: usize): bool {
-  const to = load<u32>(action + ACTION_STATUS_TO);
-  if (to == 0) return true;
-  const status = statusNow();
-  return status >= load<u32>(action + ACTION_STATUS_FROM) && status <= to;
-}
-
 /** Does nothing to an answer, now or later; if nothing was done to the request either, the access log is told so. */
 function leave(record: usize, action: usize): void {
   addState(record, ANSWER_LEFT);
-  const delayed = load<u32>(action + ACTION_DELAY) != 0 && (load<u32>(action + ACTION_FLAGS) & ACTION_DELAY_RESPONSE) == 0;
-  if (!delayed && load<u32>(action + ACTION_REQUEST) == 0) note('hfi_fault', 0, 0);
+  if (!actsOnRequest(action)) note('hfi_fault', 0, 0);
 }
 
 export function responseTrailers(stream: u32): void {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { policyEnd } from '../policy/end.ts';
 import { makeApp } from './api/app.ts';
@@ -7,6 +8,7 @@ import type { Copy } from './api/parts.ts';
 import { asResource } from './api/proxies.ts';
 import { RateLimit } from './api/rate-limit.ts';
 import type { Config } from './config.ts';
+import { type Counting, makeCounting } from './counting.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { addGauges, makeMetrics } from './metrics.ts';
 import { Peers } from './replicas/peers.ts';
@@ -47,8 +49,14 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
   let serving = true;
 
   const follower = new Follower(() => makeClient(config.etcd), runtime, {
-    changed: (changes) => fleet.change(changes),
-    ready: () => log.info('the policies are there'),
+    changed: (changes) => {
+      counting.counts.change(changes);
+      fleet.change(changes);
+    },
+    ready: () => {
+      log.info('the policies are there');
+      counting.start();
+    },
     note: (what, details) => {
       if (what === 'etcd watch lost') metrics.relists.inc();
       log.info(details, what);
@@ -67,9 +75,21 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     fresh: () => copyAge() <= config.staleMs,
   };
 
+  const start = randomBytes(8).toString('hex');
+  const counting: Counting = makeCounting({
+    makeClient: () => makeClient(config.etcd),
+    runtime,
+    metrics,
+    name: start,
+    fresh: copy.fresh,
+    spent: (policy) => fleet.reconsider(policy),
+    log,
+  });
+
   const fleet: Fleet = new Fleet({
     runtime,
     fresh: copy.fresh,
+    over: (stored) => counting.counts.over(stored),
     measureCompile: (milliseconds) => metrics.compile.observe(milliseconds / 1000),
     woken: () => metrics.wakes.inc(),
     leftOut: (policies) => log.error({ policies }, 'policies are left out: with them a ruleset would be larger than a filter takes'),
@@ -98,12 +118,14 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     store,
     copy,
     fleet,
+    counts: counting.counts,
     peers,
     tokens: new Tokens(config.tokens),
     writeLimit: new RateLimit(config.writesPerSecond, config.writeBurst, runtime.clock),
     metrics,
     log,
     replica: config.replica,
+    start,
     version: VERSION,
     serving: () => serving,
   });
@@ -133,11 +155,12 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     async drain() {
       serving = false;
       fleet.drain();
-      await store.withdraw();
+      await Promise.all([store.withdraw(), counting.flush()]);
     },
     async stop() {
       follower.stop();
       fleet.stop();
+      counting.stop();
       store.close();
     },
   };

@@ -37,6 +37,12 @@ export function makeMetrics() {
       buckets: [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1],
       registers,
     }),
+    ignored: new Counter({
+      name: 'hfi_reports_ignored_total',
+      help: "Values of proxies' reports that were not taken, by the reason.",
+      labelNames: ['reason'],
+      registers,
+    }),
     wakes: new Counter({ name: 'hfi_proxies_woken_total', help: 'Waiting proxies that a change woke.', registers }),
     relists: new Counter({ name: 'hfi_etcd_watch_lost_total', help: 'Times that the watch on etcd was lost.', registers }),
   };

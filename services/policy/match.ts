@@ -182,8 +182,44 @@ const turns = {
     .describe(
       'What becomes of one matching request after the other on each proxy, over and over: `[fault, none, none]` hits the first of three.',
     ),
-  limit: count.min(1).optional().describe('At most so many requests are hit on each proxy; then the rule is over there.'),
+  limit: z
+    .union([
+      count.min(1),
+      atLeastOne(
+        ['proxy', 'fleet'],
+        'Limit',
+        z.strictObject({
+          proxy: count.min(1).optional().describe('At most so many requests are hit on each proxy; then the rule is over there.'),
+          fleet: count
+            .min(1)
+            .optional()
+            .describe(
+              'When all proxies together have hit so many requests, the rule is over everywhere. They report once a second, so the fleet hits more by what it hits in about a second; no proxy alone hits more.',
+            ),
+        }),
+      ),
+    ])
+    .optional()
+    .describe(
+      'At most so many requests are hit: a number for each proxy, the same as `{proxy: number}`, or `{fleet: number}` for all of them together.',
+    ),
 };
+
+/** How many requests a rule hits at most on each proxy; undefined = any. */
+export function proxyLimit({ limit }: Limited = {}): number | undefined {
+  if (typeof limit !== 'object') return limit;
+  const { proxy, fleet } = limit;
+  return proxy === undefined || fleet === undefined ? (proxy ?? fleet) : Math.min(proxy, fleet);
+}
+
+/** How many requests a rule hits at most in the whole fleet; undefined = any. */
+export function fleetLimit({ limit }: Limited = {}): number | undefined {
+  return typeof limit === 'object' ? limit.fleet : undefined;
+}
+
+interface Limited {
+  readonly limit?: number | { readonly proxy?: number | undefined; readonly fleet?: number | undefined } | undefined;
+}
 
 const matchFields = z
   .strictObject({

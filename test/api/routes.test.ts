@@ -18,6 +18,8 @@ const spec = { rules: [{ fault: { abort: { httpStatus: 503 } } }] };
 const body = (name: string) => ({ metadata: { name }, spec });
 const none: readonly Role[] = ['proxy'];
 
+const REPORTER = { 'x-hfi-proxy': 'proxy-1', 'x-hfi-namespace': 'demo', 'x-hfi-epoch': '00000000000000aa' };
+
 const CASES: Readonly<Record<string, Case>> = {
   'post /v1/policies': {
     good: (r) => r.ask('POST', '/v1/policies', { body: body('posted') }),
@@ -66,6 +68,22 @@ const CASES: Readonly<Record<string, Case>> = {
     refused: 400,
     forbidden: ['viewer', 'editor'],
     path: '/v1/ruleset',
+  },
+  'post /v1/reports': {
+    good: (r) => r.ask('POST', '/v1/reports', { role: 'proxy', body: { rules: [] }, headers: REPORTER }),
+    status: 204,
+    bad: (r) => r.ask('POST', '/v1/reports', { role: 'proxy', body: { rules: 'none' }, headers: REPORTER }),
+    refused: 400,
+    forbidden: ['viewer', 'editor'],
+    path: '/v1/reports',
+  },
+  'get /v1/policies/{name}/counts': {
+    good: (r) => r.ask('GET', '/v1/policies/there/counts'),
+    status: 200,
+    bad: (r) => r.ask('GET', '/v1/policies/nowhere/counts'),
+    refused: 404,
+    forbidden: none,
+    path: '/v1/policies/there/counts',
   },
   'get /v1/proxies': {
     good: (r) => r.ask('GET', '/v1/proxies'),

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { FILTER_PATH } from '../../build/filter.ts';
+import { REPORTS_PATH } from '../../filter/assembly/protocol.ts';
 import { bytes, pairs, textOf, unpair } from './header-pairs.ts';
 import type { Process } from './wasm-process.ts';
 
@@ -40,6 +41,7 @@ export interface Call {
   readonly token: number;
   readonly cluster: string;
   readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
   readonly timeoutMs: number;
 }
 
@@ -390,15 +392,17 @@ export class Vm {
       proxy_http_call: (cluster: number, clusterLength: number, headers: number, headersLength: number, ...rest: number[]) => {
         if (process.refuseCalls) return BAD_ARGUMENT;
         const token = process.nextId();
-        const [, , , , timeoutMs = 0, tokenAt = 0] = rest;
+        const [body = 0, bodyLength = 0, , , timeoutMs = 0, tokenAt = 0] = rest;
         this.#u32(tokenAt, token);
-        process.calls.push({
+        const call = {
           vm: this,
           token,
           cluster: this.#text(cluster, clusterLength),
           headers: Object.fromEntries(unpair(this.#read(headers, headersLength))),
+          body: this.#text(body, bodyLength),
           timeoutMs,
-        });
+        };
+        (call.headers[':path'] === REPORTS_PATH ? process.reports : process.calls).push(call);
         return OK;
       },
       proxy_define_metric: (type: number, name: number, length: number, id: number) => {

@@ -13,7 +13,9 @@ export class Process {
   readonly metrics = new Map<string, { id: number; type: number; value: bigint; records: bigint[] }>();
   readonly metricNames: string[] = [''];
   readonly logs: string[] = [];
+  /** The filter's polls. */
   readonly calls: Call[] = [];
+  readonly reports: Call[] = [];
   readonly vms: Vm[] = [];
   /** Told the number of each place that an instrumented filter comes by. */
   reached: (place: number) => void = () => {};

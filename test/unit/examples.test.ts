@@ -12,6 +12,7 @@ const SUBJECTS = [
   'canary-user',
   'delay',
   'delayed-timed',
+  'first-hundred',
   'grpc',
   'header',
   'late-stage',

@@ -9,8 +9,10 @@ import { healthRoutes } from './health.ts';
 import { observe } from './observe.ts';
 import type { Parts } from './parts.ts';
 import { policyRoutes } from './policies.ts';
+import { policyCountRoutes } from './policy-counts.ts';
 import { answerProblem, Problem } from './problem.ts';
 import { proxyRoutes } from './proxies.ts';
+import { reportRoutes, reportSchema } from './reports.ts';
 import { rolloutRoutes } from './rollout.ts';
 import { rulesetRoutes } from './ruleset.ts';
 import { statusRoutes } from './status.ts';
@@ -23,6 +25,7 @@ export function makeApp(parts: Parts) {
   const app = new OpenAPIHono<Env>();
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
   app.openAPIRegistry.register('Policy', policy);
+  app.openAPIRegistry.register('Report', reportSchema);
   const document = () =>
     app.getOpenAPI31Document({
       openapi: '3.1.0',
@@ -47,6 +50,8 @@ export function makeApp(parts: Parts) {
   const routed = app
     .route('/', policyRoutes(parts))
     .route('/', rulesetRoutes(parts))
+    .route('/', reportRoutes(parts))
+    .route('/', policyCountRoutes(parts))
     .route('/', proxyRoutes(parts))
     .route('/', rolloutRoutes(parts))
     .route('/', auditRoutes(parts))

@@ -41,14 +41,14 @@ export function check<S extends z.ZodType>(schema: S, value: unknown): z.output<
 }
 
 /** The body as text, refused as soon as it is known to be too long. */
-async function readText(c: Context<Env>): Promise<string> {
-  const tooLarge = new Problem('too-large', `The policy is longer than ${MAX_BODY_BYTES} bytes.`);
-  if (Number(c.req.header('content-length') ?? 0) > MAX_BODY_BYTES) throw tooLarge;
+export async function readText(c: Context<Env>, what = 'policy', most = MAX_BODY_BYTES): Promise<string> {
+  const tooLarge = new Problem('too-large', `The ${what} is longer than ${most} bytes.`);
+  if (Number(c.req.header('content-length') ?? 0) > most) throw tooLarge;
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of c.req.raw.body ?? []) {
     length += chunk.byteLength;
-    if (length > MAX_BODY_BYTES) throw tooLarge;
+    if (length > most) throw tooLarge;
     chunks.push(chunk);
   }
   try {

@@ -5,6 +5,9 @@ import type { Parts } from './parts.ts';
 
 const POLLS = new Set(['/v1/ruleset', '/v1/rollout']);
 
+/** What proxies do all the time is nothing to tell of. */
+const ROUTINE = new Set(['/v1/reports']);
+
 /** By this header of an answer, its version, a client knows that it is the control plane that answers. */
 export const CONTROL_PLANE_HEADER = 'hfi-control-plane';
 
@@ -22,7 +25,7 @@ export function observe({ runtime, metrics, log, version, serving }: Parts): Mid
     const { status } = c.res;
     metrics.requests.inc({ method, route, status });
     if (!POLLS.has(route)) metrics.duration.observe({ method, route }, ms / 1000);
-    const level = status >= 500 ? 'warn' : method === 'GET' ? 'debug' : 'info';
+    const level = status >= 500 ? 'warn' : method === 'GET' || ROUTINE.has(route) ? 'debug' : 'info';
     log[level]({ method, path: c.req.path, status, ms: Math.round(ms * 10) / 10, actor: c.get('actor')?.name }, 'answered');
   };
 }

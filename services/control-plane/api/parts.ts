@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { Counts } from '../counts/counts.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Peers } from '../replicas/peers.ts';
@@ -24,12 +25,15 @@ export interface Parts {
   readonly store: Store;
   readonly copy: Copy;
   readonly fleet: Fleet;
+  readonly counts: Counts;
   readonly peers: Peers;
   readonly tokens: Tokens;
   readonly writeLimit: RateLimit;
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly replica: string;
+  /** Tells this start of this replica from all others, 16 hexadecimal digits. */
+  readonly start: string;
   readonly version: string;
   /** False from the moment on at which this replica is told to end. */
   readonly serving: () => boolean;

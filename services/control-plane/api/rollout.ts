@@ -20,6 +20,7 @@ const rolloutResource = z
         name: z.string(),
         acknowledged: z.boolean(),
         version: z.string(),
+        since: z.iso.datetime().nullable().describe('Since when it is known to run that version; null for none.'),
         wanted: z.string(),
         reason: z.string().nullable().describe('Why not, as far as it is known.'),
         lastSeen: z.iso.datetime().describe('When it was heard of last.'),
@@ -107,17 +108,31 @@ type Own = Omit<RolloutResource, 'incomplete'>;
 function shown({ proxies, disconnected, ...rest }: Rollout): Own {
   return {
     ...rest,
-    proxies: proxies.map((proxy) => ({ ...proxy, lastSeen: new Date(proxy.lastSeen).toISOString() })),
+    proxies: proxies.map(({ since, lastSeen, ...proxy }) => ({
+      ...proxy,
+      since: since === null ? null : new Date(since).toISOString(),
+      lastSeen: new Date(lastSeen).toISOString(),
+    })),
     disconnected: [...disconnected],
   };
 }
 
+type ProxyState = RolloutResource['proxies'][number];
+
+/** Since when a proxy runs what it was last heard to run: whichever replica heard that first. */
+function earliest(a: ProxyState, b: ProxyState): string | null {
+  const [last, other] = a.lastSeen < b.lastSeen ? [b, a] : [a, b];
+  if (last.version !== other.version || other.since === null) return last.since;
+  return last.since !== null && last.since < other.since ? last.since : other.since;
+}
+
 /** What all replicas say, as one. Of a proxy that several know, the one that heard it last is right. */
 function together(own: Own, others: readonly Own[], incomplete: readonly string[]): RolloutResource {
-  const byName = new Map<string, RolloutResource['proxies'][number]>();
+  const byName = new Map<string, ProxyState>();
   for (const proxy of [own, ...others].flatMap((answer) => answer.proxies)) {
     const known = byName.get(proxy.name);
-    if (known === undefined || known.lastSeen < proxy.lastSeen) byName.set(proxy.name, proxy);
+    if (known === undefined) byName.set(proxy.name, proxy);
+    else byName.set(proxy.name, { ...(known.lastSeen < proxy.lastSeen ? proxy : known), since: earliest(known, proxy) });
   }
   const proxies = [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const acknowledged = proxies.filter((proxy) => proxy.acknowledged).length;

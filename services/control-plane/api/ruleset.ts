@@ -11,6 +11,7 @@ import {
   HEADER_POLL_FAILURES,
   HEADER_PROXY,
   HEADER_REFUSED,
+  HEADER_REPLICA,
   HEADER_REVISION,
   HEADER_TIME,
   HEADER_UNREADABLE,
@@ -72,6 +73,7 @@ export function rulesetRoutes(parts: Parts) {
     await caughtUp(parts, wholeNumber(c.req.header(HEADER_REVISION)), c.req.raw.signal);
     const answer = await parts.fleet.poll(hello, preferredWaitMs(c), c.req.raw.signal);
     c.header(HEADER_REVISION, String(parts.copy.lastChange));
+    c.header(HEADER_REPLICA, parts.start);
     c.header(HEADER_TIME, String(parts.runtime.clock.now()));
     c.header('cache-control', 'no-store');
     switch (answer.kind) {
@@ -99,7 +101,7 @@ const LOOK_AGAIN_MS = 2;
  * Waits until this replica has seen what the proxy has been told of elsewhere. Not for ever: after etcd was restored from a backup, its
  * revisions begin lower.
  */
-async function caughtUp({ copy, runtime }: Parts, revision: number, signal: AbortSignal): Promise<void> {
+export async function caughtUp({ copy, runtime }: Parts, revision: number, signal: AbortSignal): Promise<void> {
   const until = runtime.clock.elapsed() + CATCH_UP_MS;
   while (copy.revision < revision && runtime.clock.elapsed() < until && !signal.aborted) await pause(runtime, LOOK_AGAIN_MS);
 }
@@ -107,7 +109,7 @@ async function caughtUp({ copy, runtime }: Parts, revision: number, signal: Abor
 /** The most that is kept of a text that a proxy sends for people to read. */
 const LONGEST_TEXT = 512;
 
-function readHello(c: Context<Env>): Hello {
+export function readHello(c: Context<Env>): Hello {
   const header = (name: string): string => c.req.header(name) ?? '';
   const name = header(HEADER_PROXY);
   if (name === '') throw new Problem('invalid', `The header ${HEADER_PROXY} is missing.`);
@@ -133,6 +135,7 @@ function readHello(c: Context<Env>): Hello {
   };
 }
 
-function wholeNumber(text: string | undefined): number {
+/** A header's number; 0 when it is none. */
+export function wholeNumber(text: string | undefined): number {
   return text !== undefined && /^[0-9]{1,15}$/.test(text.trim()) ? Number(text) : 0;
 }

@@ -19,6 +19,8 @@ export interface FleetOptions {
   readonly woken: () => void;
   /** Called with the policies that a ruleset had no room for. */
   readonly leftOut?: (policies: readonly string[]) => void;
+  /** The rules of a policy that are over before their ends. */
+  readonly over?: (stored: StoredPolicy) => ReadonlySet<number>;
   /** Told, on every replica, when a policy's last rule has ended. */
   readonly ended: (stored: StoredPolicy) => void;
 }
@@ -53,7 +55,7 @@ export class Fleet {
 
   constructor(options: FleetOptions) {
     this.#options = options;
-    this.#compiler = new Compiler(options.measureCompile, options.leftOut);
+    this.#compiler = new Compiler(options.measureCompile, options.leftOut, options.over);
   }
 
   /** Takes a set of changes of the policies, all of one moment. */
@@ -69,6 +71,14 @@ export class Fleet {
     }
     const selectors = changes.flatMap(({ before, after }) => [before, after].flatMap((stored) => stored?.policy.spec.selector ?? []));
     this.#refresh((identity) => selectors.some((selector) => selects(selector, identity)));
+    this.#tell();
+  }
+
+  /** Looks again which rules of a policy are over before their ends. */
+  reconsider(name: string): void {
+    const stored = this.#policies.get(name);
+    if (stored === undefined) return;
+    this.#refresh((identity) => selects(stored.policy.spec.selector, identity));
     this.#tell();
   }
 
@@ -198,6 +208,7 @@ export class Fleet {
         hello,
         group,
         firstSeen: now,
+        acknowledgedAt: hello.acknowledged === '' ? undefined : now,
         lastSeen: now,
         waiter: undefined,
         gone: false,
@@ -215,6 +226,7 @@ export class Fleet {
       group.proxies.add(hello.name);
       known.group = group;
     }
+    if (known.hello.acknowledged !== hello.acknowledged) known.acknowledgedAt = hello.acknowledged === '' ? undefined : now;
     known.hello = hello;
     known.lastSeen = now;
     known.gone = false;

@@ -35,18 +35,33 @@ export class Compiler {
   readonly #shared = new Map<string, WeakRef<Ruleset>>();
   readonly #measure: (milliseconds: number) => void;
   readonly #leftOut: (policies: readonly string[]) => void;
+  readonly #over: (stored: StoredPolicy) => ReadonlySet<number>;
 
-  /** @param leftOut told which policies a ruleset had no room for */
-  constructor(measure: (milliseconds: number) => void, leftOut: (policies: readonly string[]) => void = () => {}) {
+  /**
+   * @param leftOut told which policies a ruleset had no room for
+   * @param over says which rules of a policy are over before their ends
+   */
+  constructor(
+    measure: (milliseconds: number) => void,
+    leftOut: (policies: readonly string[]) => void = () => {},
+    over: (stored: StoredPolicy) => ReadonlySet<number> = () => new Set(),
+  ) {
     this.#measure = measure;
     this.#leftOut = leftOut;
+    this.#over = over;
   }
 
   /** The ruleset of the policies that select `identity`; those that ended by `now` are left out. */
   compile(policies: Iterable<StoredPolicy>, identity: Identity, now: number): Ruleset {
-    const live = [...policies].filter((stored) => selects(stored.policy.spec.selector, identity) && liveRules(stored, now) > 0);
+    const live = [...policies].flatMap((stored) => {
+      if (!selects(stored.policy.spec.selector, identity)) return [];
+      const known = { ...stored, over: this.#over(stored) };
+      return liveRules(known, now) > 0 ? [known] : [];
+    });
     live.sort((a, b) => (a.policy.metadata.name < b.policy.metadata.name ? -1 : 1));
-    const key = live.map((stored) => `${stored.policy.metadata.name}@${stored.revision}:${liveRules(stored, now)}`).join(' ');
+    const key = live
+      .map((stored) => `${stored.policy.metadata.name}@${stored.revision}:${liveRules(stored, now)}:${[...stored.over]}`)
+      .join(' ');
     const known = this.#shared.get(key)?.deref();
     if (known !== undefined) return known;
     const start = performance.now();
@@ -62,11 +77,11 @@ export class Compiler {
    * All policies if a filter takes so many bytes, else those that come first in the order of decision and do fit: an oversized ruleset would be
    * refused, and the one before would stay in force with all that was deleted since.
    */
-  #fitting(live: readonly StoredPolicy[], now: number): { bytes: Uint8Array; taken: readonly StoredPolicy[] } {
+  #fitting(live: readonly Applied[], now: number): { bytes: Uint8Array; taken: readonly Applied[] } {
     const whole = compileRuleset(live, now);
     if (whole.length <= MAX_RULESET_BYTES) return { bytes: whole, taken: live };
     const first = [...live].sort((a, b) => b.policy.spec.priority - a.policy.spec.priority);
-    let fits = { bytes: compileRuleset([], now), taken: [] as readonly StoredPolicy[] };
+    let fits = { bytes: compileRuleset([], now), taken: [] as readonly Applied[] };
     for (let low = 0, high = live.length; high - low > 1; ) {
       const middle = (low + high) >> 1;
       const taken = first.slice(0, middle);
@@ -91,13 +106,13 @@ export class Compiler {
   }
 }
 
-/** How many rules of a policy haven't ended. Rules only ever end, so for one revision the number says which. */
-function liveRules(stored: StoredPolicy, now: number): number {
+/** How many rules of a policy haven't ended. Rules only ever end, so for one revision the number says which, beside those that are over before. */
+function liveRules({ policy, appliedAt, over }: Applied, now: number): number {
   let live = 0;
-  for (const rule of stored.policy.spec.rules) {
-    const end = ruleEnd(rule, stored.appliedAt);
-    if (end === 0 || end > now) live++;
-  }
+  policy.spec.rules.forEach((rule, i) => {
+    const end = ruleEnd(rule, appliedAt);
+    if ((end === 0 || end > now) && over?.has(i) !== true) live++;
+  });
   return live;
 }
 

@@ -38,6 +38,8 @@ export interface KnownProxy {
   hello: Hello;
   group: Group;
   readonly firstSeen: number;
+  /** When this replica first heard that it runs what it runs, in milliseconds since the epoch. */
+  acknowledgedAt: number | undefined;
   lastSeen: number;
   /** The poll it holds open, if it does. One at a time: a later one supersedes it. */
   waiter: Waiter | undefined;

@@ -8,6 +8,8 @@ export interface RolloutProxy {
   readonly name: string;
   readonly acknowledged: boolean;
   readonly version: string;
+  /** Since when it is known to run that, in milliseconds since the epoch; null for none. */
+  readonly since: number | null;
   readonly wanted: string;
   /** Why it hasn't acknowledged, as far as it is known. */
   readonly reason: string | null;
@@ -54,6 +56,7 @@ export function rolloutNow(view: RolloutView, revision: number, policy: string |
       name: proxy.hello.name,
       acknowledged,
       version: proxy.hello.acknowledged,
+      since: proxy.acknowledgedAt ?? null,
       wanted,
       reason: acknowledged ? null : whyNot(proxy),
       lastSeen: proxy.waiter === undefined ? proxy.lastSeen : now,

@@ -26,26 +26,23 @@ export interface Action {
  *
  * @param name `<policy>/<rule index>`, for the response header
  * @param appliedAt milliseconds since the epoch: where ramps begin
+ * @param key the rule's
  */
-export function compileAction(fault: Fault, name: string, appliedAt: number): Action {
+export function compileAction(fault: Fault, name: string, appliedAt: number, key: bigint): Action {
   const { delay, abort, request, response, ifStatus } = fault;
   const block = new Block(256);
   const at = block.take(layout.ACTION_BYTES);
-  block.u32(
-    at + layout.ACTION_FLAGS,
-    (delay?.at === 'response' ? layout.ACTION_DELAY_RESPONSE : 0) | (abort?.at === 'response' ? layout.ACTION_ABORT_RESPONSE : 0),
-  );
+  const flags =
+    (delay?.at === 'response' ? layout.ACTION_DELAY_RESPONSE : 0) | (abort?.at === 'response' ? layout.ACTION_ABORT_RESPONSE : 0);
+  const { from, to } = typeof ifStatus === 'number' ? { from: ifStatus, to: ifStatus } : (ifStatus ?? { from: 0, to: 0 });
+  block.u32(at + layout.ACTION_FLAGS, flags | (from << layout.ACTION_STATUS_FROM_SHIFT) | (to << layout.ACTION_STATUS_TO_SHIFT));
+  block.u64(at + layout.ACTION_KEY, key);
   if (delay !== undefined || fault.start_delay_ms > 0) {
     block.u32(at + layout.ACTION_DELAY, writeDelay(block, delay, fault.start_delay_ms, appliedAt));
   }
   if (abort !== undefined) block.u32(at + layout.ACTION_ABORT, writeAbort(block, abort, name));
   if (request !== undefined) block.u32(at + layout.ACTION_REQUEST, writeRequestChange(block, request));
   if (response !== undefined) block.u32(at + layout.ACTION_RESPONSE, writeResponseChange(block, response, name));
-  if (ifStatus !== undefined) {
-    const { from, to } = typeof ifStatus === 'number' ? { from: ifStatus, to: ifStatus } : ifStatus;
-    block.u32(at + layout.ACTION_STATUS_FROM, from);
-    block.u32(at + layout.ACTION_STATUS_TO, to);
-  }
   const { offset: nameAt } = block.text(name);
   return { bytes: block.bytesSoFar(), nameAt };
 }

@@ -28,8 +28,16 @@ export class Block {
     return offset;
   }
 
+  u16(offset: number, value: number): void {
+    this.#view.setUint16(offset, value, true);
+  }
+
   u32(offset: number, value: number): void {
     this.#view.setUint32(offset, value, true);
+  }
+
+  u64(offset: number, value: bigint): void {
+    this.#view.setBigUint64(offset, value, true);
   }
 
   f64(offset: number, value: number): void {

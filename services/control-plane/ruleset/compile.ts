@@ -11,12 +11,15 @@ import {
 import { ruleEnd } from '../../policy/end.ts';
 import type { Direction, Policy } from '../../policy/schema.ts';
 import { Block } from './block.ts';
+import { ruleKey, runKey } from './rule-key.ts';
 import { type OrderedRule, writeTable } from './table.ts';
 
 /** A policy in force and when it was applied, in milliseconds since the epoch. */
 export interface Applied {
   readonly policy: Policy;
   readonly appliedAt: number;
+  /** Rules that are over before their ends, by their indexes. */
+  readonly over?: ReadonlySet<number>;
 }
 
 /**
@@ -50,22 +53,24 @@ export function rulesetVersion(bytes: Uint8Array): string {
 /** The order of decision: higher priority first, then by policy name, then as the policy lists its rules. */
 function inOrder(entries: readonly Applied[], now: number): (OrderedRule & { direction: Direction })[] {
   const sorted = [...entries].sort((a, b) => b.policy.spec.priority - a.policy.spec.priority || byName(a.policy, b.policy));
-  return sorted.flatMap(({ policy, appliedAt }) =>
-    policy.spec.rules.flatMap((rule, i) => {
+  return sorted.flatMap(({ policy, appliedAt, over }) => {
+    const firstKey = runKey(policy.metadata.name, appliedAt);
+    return policy.spec.rules.flatMap((rule, i) => {
       const end = ruleEnd(rule, appliedAt);
-      if (end !== 0 && end <= now) return [];
+      if ((end !== 0 && end <= now) || over?.has(i) === true) return [];
       return [
         {
           rule,
           end,
           appliedAt,
+          key: ruleKey(firstKey, i),
           name: `${policy.metadata.name}/${i}`,
           direction: policy.spec.direction,
           shadow: policy.spec.mode === 'shadow',
         },
       ];
-    }),
-  );
+    });
+  });
 }
 
 function byName(a: Policy, b: Policy): number {

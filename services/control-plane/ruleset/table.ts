@@ -1,4 +1,5 @@
 import * as layout from '../../../filter/assembly/layout.ts';
+import { proxyLimit } from '../../policy/match.ts';
 import { threshold } from '../../policy/percentage.ts';
 import type { Fault, Match, Rule } from '../../policy/schema.ts';
 import { compileAction } from './action.ts';
@@ -18,6 +19,8 @@ export interface OrderedRule {
   readonly name: string;
   /** When its policy was applied, in milliseconds since the epoch. */
   readonly appliedAt: number;
+  /** What is counted of it has this key. */
+  readonly key: bigint;
   /** Only counted. */
   readonly shadow: boolean;
 }
@@ -68,18 +71,17 @@ function writeRules(
     const at = start + i * layout.RULE_BYTES;
     const sticky = stickyField(rule.fault);
     const own = remaining[i] ?? [];
-    const action = compileAction(rule.fault, name, one.appliedAt);
+    const action = compileAction(rule.fault, name, one.appliedAt, one.key);
     const place = block.place(action.bytes, 4);
     const most = writeDice(block, at, one);
     const counted = isCounted(rule.match);
     block.f64(at + layout.RULE_END, one.end);
-    block.u32(at + layout.RULE_FLAGS, flagsOf(one, counted));
+    block.u16(at + layout.RULE_FLAGS, flagsOf(one, counted));
     block.u32(at + layout.RULE_CONDITIONS, writer.write(own));
-    block.u32(at + layout.RULE_CONDITION_COUNT, own.length);
+    block.u16(at + layout.RULE_CONDITION_COUNT, own.length);
     block.u32(at + layout.RULE_ACTION, place);
     block.u32(at + layout.RULE_ACTION_LENGTH, action.bytes.length);
-    block.u32(at + layout.RULE_NAME, place + action.nameAt);
-    block.u32(at + layout.RULE_NAME_LENGTH, Buffer.byteLength(name));
+    block.u32(at + layout.RULE_NAME, action.nameAt * 256 + Buffer.byteLength(name));
     block.u32(at + layout.RULE_STICKY, sticky === undefined ? 0 : fields.indexOf(sticky) + 1);
     block.u32(at + layout.RULE_SEED, rule.fault.sticky?.seed ?? 0);
     block.u32(at + layout.RULE_TURNS, writeTurns(block, one, counted));
@@ -111,16 +113,14 @@ function isCounted({ after, every, limit, sequence }: Partial<Match> = {}): bool
 }
 
 /** @returns the offset of the record, or 0 when each match counts */
-function writeTurns(block: Block, { rule, appliedAt }: OrderedRule, counted: boolean): number {
-  const { after, every, limit, sequence = [], window } = rule.match ?? {};
+function writeTurns(block: Block, { rule }: OrderedRule, counted: boolean): number {
+  const { after, every, sequence = [], window } = rule.match ?? {};
   if (!counted && window?.start === undefined) return 0;
   const at = block.take(layout.TURNS_BYTES, 8);
-  // Nothing but a rule that counts needs to know which run it is, and without it the same rules make the same bytes.
-  block.f64(at + layout.TURNS_RUN, counted ? appliedAt : 0);
   block.f64(at + layout.TURNS_START, window?.start === undefined ? 0 : Date.parse(window.start));
   block.u32(at + layout.TURNS_AFTER, after ?? 0);
   block.u32(at + layout.TURNS_EVERY, every ?? 0);
-  block.u32(at + layout.TURNS_LIMIT, limit ?? 0xffffffff);
+  block.u32(at + layout.TURNS_LIMIT, proxyLimit(rule.match) ?? 0xffffffff);
   block.u32(at + layout.TURNS_SEQUENCE, block.place(Uint8Array.from(sequence, (turn) => (turn === 'fault' ? 1 : 0))));
   block.u32(at + layout.TURNS_SEQUENCE_LENGTH, sequence.length);
   return at;

@@ -201,7 +201,7 @@ function pageOf<T>(found: readonly T[], limit: number, cursor: (item: T) => stri
   return { items, nextCursor: found.length > limit && last !== undefined ? cursor(last) : null };
 }
 
-async function asked<T>(call: Promise<T>): Promise<T> {
+export async function asked<T>(call: Promise<T>): Promise<T> {
   try {
     return await call;
   } catch (error) {

@@ -2,6 +2,8 @@
 export const POLICIES = '/hfi/policies/';
 export const REPLICAS = '/hfi/replicas/';
 export const AUDIT = '/hfi/audit/';
+/** `<policy>/<when it was applied>/<proxy>`: what a proxy counted. Outside of what a replica follows of the policies. */
+export const COUNTS = '/hfi/counts/';
 
 /** First and last key of what a replica follows: policies, replicas and nothing between them. */
 export const FOLLOWED = { from: POLICIES, to: endOf(REPLICAS) } as const;

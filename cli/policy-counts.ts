@@ -1,0 +1,62 @@
+import type { InferResponseType } from 'hono/client';
+import type { Client } from './client.ts';
+import { timeLeft } from './print.ts';
+
+type PolicyCounts = InferResponseType<Client['v1']['policies'][':name']['counts']['$get'], 200>;
+type Tally = PolicyCounts['total'];
+
+/** `active, ends 2026-… (9m 58s)`, or what came of it. */
+export function stateInWords(
+  { state, endsAt }: { readonly state: string; readonly endsAt: string | null },
+  verdict: PolicyCounts['verdict'],
+): string {
+  if (verdict === 'inconclusive') return `ended ${endsAt}: INCONCLUSIVE, it hit no request`;
+  if (verdict === 'settling') return `ended ${endsAt}; the last counts may still come`;
+  return `${state}${endsAt === null ? ', no end' : `, ends ${endsAt} (${timeLeft(endsAt)})`}`;
+}
+
+/** `60 requests so far, 6.0 a second`. */
+export function hitsInWords({ injected, skipped: { shadow } }: Tally, perSecond: number): string {
+  const shadowed = shadow === 0 ? '' : `, and ${requests(shadow)} in shadow`;
+  return `${requests(injected)} so far${shadowed}${perSecond === 0 ? '' : `, ${perSecond.toFixed(1)} a second`}`;
+}
+
+/** What was counted of a rule, in lines. */
+export function ruleCountsInWords({
+  counts: { matched, injected, kinds, skipped },
+  limit,
+  limitReached,
+}: PolicyCounts['rules'][number]): string[] {
+  const list = (counts: Readonly<Record<string, number>>): string =>
+    Object.entries(counts)
+      .filter(([, count]) => count > 0)
+      .map(([name, count]) => `${name} ${count}`)
+      .join(', ');
+  const [done, left] = [list(kinds), list(skipped)];
+  return [
+    `matched ${matched}, injected ${injected}${done === '' ? '' : ` (${done})`}${left === '' ? '' : `; let be: ${left}`}`,
+    ...(limitReached ? [`over: the fleet's limit of ${limit} is reached`] : []),
+  ];
+}
+
+interface RolloutProxy {
+  readonly name: string;
+  readonly acknowledged: boolean;
+  readonly version: string;
+  readonly since: string | null;
+  readonly reason: string | null;
+}
+
+/** `runs it  frontend-1  version 0123… since 2026-…; 40 requests so far`. */
+export function proxyInWords(
+  { name, acknowledged, version, since, reason }: RolloutProxy,
+  counted: PolicyCounts['proxies'][number] | undefined,
+): string {
+  const runs = version === '' ? '' : `  version ${version}${since === null ? '' : ` since ${since}`}`;
+  const hits = counted === undefined ? '' : `; ${hitsInWords(counted.counts, counted.perSecond)}`;
+  return `${acknowledged ? 'runs it ' : 'not yet '} ${name}${runs}${hits}${reason === null ? '' : `  (${reason})`}`;
+}
+
+function requests(count: number): string {
+  return `${count} ${count === 1 ? 'request' : 'requests'}`;
+}

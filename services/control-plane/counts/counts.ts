@@ -1,0 +1,303 @@
+import { KEY_UNASKED, KEY_UNCOUNTED } from '../../../filter/assembly/tally-layout.ts';
+import { fleetLimit } from '../../policy/match.ts';
+import { type Identity, selects } from '../../policy/selector.ts';
+import type { Runtime } from '../runtime.ts';
+import type { CountsKey, KeptCounts } from '../store/counts-store.ts';
+import type { Change, StoredPolicy } from '../store/store.ts';
+import { hear, total } from './proxy-counts.ts';
+import { Run } from './run.ts';
+import { isOlder, KINDS, matched, summed, type Tally } from './tally.ts';
+
+/** Why a value of a report is not taken. */
+export const IGNORED = ['unknown-rule', 'not-selected', 'beyond-sense', 'smaller', 'no-room'] as const;
+export type Ignored = (typeof IGNORED)[number];
+
+/** What a proxy says that it counted since its process began. */
+export interface Report {
+  readonly proxy: string;
+  /** Undefined for one that can't be read. */
+  readonly identity: Identity | undefined;
+  readonly epoch: string;
+  readonly rules: readonly { readonly key: bigint; readonly tally: Tally }[];
+}
+
+export interface CountsEvents {
+  /** Told of each proxy of a run of which more is known than etcd has. */
+  grew(run: Run, proxy: string): void;
+  /** Told when a fleet-wide limit of a policy is reached. */
+  spent(policy: string): void;
+  ignored(reason: Ignored): void;
+  /** Whether the copy of the policies is current. */
+  fresh(): boolean;
+  /** Told of a run that is over and can be forgotten everywhere. */
+  over(run: Run): void;
+}
+
+/** More requests a second than any Envoy serves: what grows faster is no count. */
+const MOST_PER_SECOND = 1_000_000;
+/** Clocks differ, and reports take a while. */
+const GRACE_SECONDS = 60;
+/** A run is known for so long after it was replaced, deleted or swept: what was counted may come late, and somebody may look. */
+export const KEEP_GONE_MS = 600_000;
+const SWEEP_MS = 30_000;
+/** How much is known at most. */
+const MOST = {
+  /** Proxies of all runs together. */
+  known: 100_000,
+  runs: 5000,
+  /** Proxies of which it is known what they counted for no rule. */
+  proxies: 50_000,
+};
+
+/** What a proxy counted that belongs to no rule, since its process began. */
+export interface OfNoRule {
+  readonly epoch: string;
+  /** Requests that lost the dice before any header was read. */
+  unasked: number;
+  /** Requests of rules that there was no room to count by rule. */
+  uncounted: number;
+}
+
+/**
+ * What the fleet counted, as this replica knows it: by run of a policy, proxy, process and rule. It is heard from proxies, and read from
+ * etcd, where all replicas keep it; both ways the larger value is right.
+ */
+export class Counts {
+  readonly #runtime: Runtime;
+  readonly #events: CountsEvents;
+  readonly #most: typeof MOST;
+  /** In the order of their first keys. */
+  readonly #byKey: Run[] = [];
+  readonly #runs = new Map<string, Run>();
+  /** The run in force of each policy. */
+  readonly #current = new Map<string, Run>();
+  readonly #ofNoRule = new Map<string, OfNoRule>();
+  #known = 0;
+  #loaded = false;
+  #cancelSweep = (): void => undefined;
+
+  constructor(runtime: Runtime, events: CountsEvents, most = MOST) {
+    this.#most = most;
+    this.#runtime = runtime;
+    this.#events = events;
+    this.#armSweep();
+  }
+
+  stop(): void {
+    this.#cancelSweep();
+  }
+
+  /** Whether what was in etcd at the start has been read. */
+  get loaded(): boolean {
+    return this.#loaded;
+  }
+
+  setLoaded(): void {
+    this.#loaded = true;
+    for (const [policy, { stored }] of this.#current) {
+      if (stored?.policy.spec.rules.some(({ match }) => fleetLimit(match) !== undefined)) this.#events.spent(policy);
+    }
+  }
+
+  /** Takes changes of the policies. */
+  change(changes: readonly Change[]): void {
+    const now = this.#runtime.clock.elapsed();
+    for (const { name, after } of changes) {
+      const run = after === undefined ? undefined : this.run(name, after.appliedAt);
+      const before = this.#current.get(name);
+      if (before !== undefined && before !== run) {
+        before.goneSince = now;
+        this.#current.delete(name);
+      }
+      if (run === undefined) continue;
+      run.stored = after;
+      run.goneSince = undefined;
+      this.#current.set(name, run);
+      run.spend();
+    }
+  }
+
+  /** The run in force of a policy. */
+  current(policy: string): Run | undefined {
+    return this.#current.get(policy);
+  }
+
+  /** The rules of a policy that are over before their time: their limits are reached, or it isn't known yet whether they are. */
+  over({ policy, appliedAt }: StoredPolicy): ReadonlySet<number> {
+    const limited = policy.spec.rules.flatMap(({ match }, i) => (fleetLimit(match) === undefined ? [] : [i]));
+    if (limited.length === 0) return NONE;
+    if (!this.#loaded) return new Set(limited);
+    return this.#runs.get(runName(policy.metadata.name, appliedAt))?.spent ?? NONE;
+  }
+
+  ofNoRule(proxy: string): OfNoRule | undefined {
+    return this.#ofNoRule.get(proxy);
+  }
+
+  /** Takes a proxy's report. */
+  report({ proxy, identity, epoch, rules }: Report): void {
+    const now = this.#runtime.clock.elapsed();
+    for (const { key, tally } of rules) {
+      if (key === KEY_UNASKED_BIG || key === KEY_UNCOUNTED_BIG) {
+        this.#hearOfNoRule(proxy, epoch, key, tally);
+        continue;
+      }
+      const found = this.#ruleOf(key);
+      if (found === undefined) this.#events.ignored('unknown-rule');
+      else this.#hear(found.run, found.rule, { proxy, identity, epoch, tally }, now);
+    }
+  }
+
+  #hear(
+    run: Run,
+    rule: number,
+    { proxy, identity, epoch, tally }: { proxy: string; identity: Identity | undefined; epoch: string; tally: Tally },
+    now: number,
+  ): void {
+    const { stored } = run;
+    if (stored === undefined) {
+      this.#events.ignored('unknown-rule');
+      return;
+    }
+    if (identity === undefined || !selects(stored.policy.spec.selector, identity)) {
+      this.#events.ignored('not-selected');
+      return;
+    }
+    if (!makesSense(tally, (this.#runtime.clock.now() - run.appliedAt) / 1000)) {
+      this.#events.ignored('beyond-sense');
+      return;
+    }
+    const known = this.#knownIn(run, proxy, now);
+    const change = known === undefined ? undefined : hear(known.counts, epoch, rule, tally);
+    if (known === undefined || change === undefined) {
+      this.#events.ignored('no-room');
+      return;
+    }
+    if (isOlder(change.after, tally)) this.#events.ignored('smaller');
+    if (change.before === change.after) return;
+    run.grew(known, rule, change.before, change.after, now);
+    this.#events.grew(run, proxy);
+    if (run.spend()) this.#events.spent(run.policy);
+  }
+
+  /** Takes what etcd has of a proxy in a run. */
+  take(kept: KeptCounts): void {
+    const { key, counts, revision } = kept;
+    const now = this.#runtime.clock.elapsed();
+    const run = this.run(key.policy, key.appliedAt);
+    const known = this.#knownIn(run, key.proxy, now);
+    if (known === undefined) {
+      this.#events.ignored('no-room');
+      return;
+    }
+    if (revision >= known.kept.revision) known.kept = { revision, sum: summed(total(counts)) };
+    run.take(known, counts, now);
+    if (run.spend()) this.#events.spent(run.policy);
+  }
+
+  /** What another replica has put into the sum of those that are gone is not a proxy's any longer. */
+  drop({ policy, appliedAt, proxy }: CountsKey): void {
+    const run = this.#runs.get(runName(policy, appliedAt));
+    if (run === undefined || !run.proxies.has(proxy)) return;
+    run.forget(proxy);
+    this.#known--;
+  }
+
+  /** A run, from now on known. One that isn't in force is forgotten again after a while. */
+  run(policy: string, appliedAt: number): Run {
+    const name = runName(policy, appliedAt);
+    const found = this.#runs.get(name);
+    if (found !== undefined) return found;
+    if (this.#runs.size >= this.#most.runs) this.#forgetOldest();
+    const run = new Run(policy, appliedAt);
+    run.goneSince = this.#runtime.clock.elapsed();
+    this.#runs.set(name, run);
+    this.#byKey.splice(this.#placeOf(run.firstKey), 0, run);
+    return run;
+  }
+
+  get runs(): Iterable<Run> {
+    return this.#runs.values();
+  }
+
+  #knownIn(run: Run, proxy: string, now: number) {
+    if (run.proxies.has(proxy)) return run.known(proxy, now);
+    if (this.#known >= this.#most.known) return undefined;
+    this.#known++;
+    return run.known(proxy, now);
+  }
+
+  #hearOfNoRule(proxy: string, epoch: string, key: bigint, tally: Tally): void {
+    let known = this.#ofNoRule.get(proxy);
+    if (known?.epoch !== epoch) {
+      // The one that was heard of first is most likely gone.
+      const [first] = this.#ofNoRule.keys();
+      if (first !== undefined && this.#ofNoRule.size >= this.#most.proxies) this.#ofNoRule.delete(first);
+      known = { epoch, unasked: 0, uncounted: 0 };
+      this.#ofNoRule.set(proxy, known);
+    }
+    if (key === KEY_UNASKED_BIG) known.unasked = Math.max(known.unasked, tally.dice ?? 0);
+    else known.uncounted = Math.max(known.uncounted, matched(tally));
+  }
+
+  /** The first run whose first key is above `key`, by its place. */
+  #placeOf(key: bigint): number {
+    let low = 0;
+    for (let high = this.#byKey.length; low < high; ) {
+      const middle = (low + high) >> 1;
+      if ((this.#byKey[middle]?.firstKey ?? 0n) <= key) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #ruleOf(key: bigint): { run: Run; rule: number } | undefined {
+    const run = this.#byKey[this.#placeOf(key) - 1];
+    if (run === undefined) return undefined;
+    const rule = Number(key - run.firstKey);
+    return rule < (run.stored?.policy.spec.rules.length ?? 0) ? { run, rule } : undefined;
+  }
+
+  #armSweep(): void {
+    this.#cancelSweep = this.#runtime.timers.after(SWEEP_MS, () => {
+      // Without a current copy of the policies nobody knows which runs are over.
+      if (this.#events.fresh()) this.#sweep();
+      this.#armSweep();
+    });
+  }
+
+  #sweep(): void {
+    const before = this.#runtime.clock.elapsed() - KEEP_GONE_MS;
+    for (const run of [...this.#runs.values()]) if ((run.goneSince ?? Number.POSITIVE_INFINITY) <= before) this.#forget(run);
+  }
+
+  #forgetOldest(): void {
+    let oldest: Run | undefined;
+    for (const run of this.#runs.values()) {
+      if (run.goneSince !== undefined && run.goneSince < (oldest?.goneSince ?? Number.POSITIVE_INFINITY)) oldest = run;
+    }
+    if (oldest !== undefined) this.#forget(oldest);
+  }
+
+  #forget(run: Run): void {
+    this.#known -= run.proxies.size;
+    this.#runs.delete(runName(run.policy, run.appliedAt));
+    this.#byKey.splice(this.#byKey.indexOf(run), 1);
+    this.#events.over(run);
+  }
+}
+
+const NONE: ReadonlySet<number> = new Set();
+const KEY_UNASKED_BIG = BigInt(KEY_UNASKED);
+const KEY_UNCOUNTED_BIG = BigInt(KEY_UNCOUNTED);
+
+function runName(policy: string, appliedAt: number): string {
+  return `${policy}/${appliedAt}`;
+}
+
+/** Whether a rule that is in force for so long can have been counted so. */
+function makesSense(tally: Tally, seconds: number): boolean {
+  const most = (Math.max(0, seconds) + GRACE_SECONDS) * MOST_PER_SECOND;
+  const { injected = 0 } = tally;
+  return matched(tally) <= most && KINDS.every((kind) => (tally[kind] ?? 0) <= injected);
+}

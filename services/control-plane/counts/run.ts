@@ -1,0 +1,112 @@
+import { fleetLimit } from '../../policy/match.ts';
+import { runKey } from '../ruleset/rule-key.ts';
+import type { StoredPolicy } from '../store/store.ts';
+import { merge, noCounts, type ProxyCounts, total } from './proxy-counts.ts';
+import { allPlus, hits, minus, plus, summed, type Tallies, type Tally } from './tally.ts';
+
+/** Rates are over the last so many milliseconds. */
+export const RATE_MS = 10_000;
+
+/** What is known of one proxy in one run. */
+export interface Known {
+  readonly counts: ProxyCounts;
+  /** `elapsed` of the last report that said something new, or of when it was read from etcd. */
+  heardAt: number;
+  /** What of it is known to be in etcd: the key's mod revision, 0 for none, and the sum of its tallies. */
+  kept: { readonly revision: number; readonly sum: Tally };
+  /** Hits at moments of `elapsed`, rising; the first may be older than a rate looks back. */
+  samples: { readonly at: number; readonly hits: number }[];
+  /** All that it hit. */
+  hits: number;
+}
+
+/** One apply of a policy and what became of it, by proxy and rule. */
+export class Run {
+  readonly policy: string;
+  /** Milliseconds since the epoch. */
+  readonly appliedAt: number;
+  /** The key of its first rule. */
+  readonly firstKey: bigint;
+  /** Undefined for a run of which only the counts are known: its policy is gone, or not heard of yet. */
+  stored: StoredPolicy | undefined;
+  /** `elapsed` since when it is not in force any more, or not known to be; undefined while it is. */
+  goneSince: number | undefined;
+  readonly proxies = new Map<string, Known>();
+  /** Rules whose fleet-wide limit is reached. */
+  readonly spent = new Set<number>();
+  /** By rule, over all proxies. */
+  #totals: Map<number, Tally> = new Map();
+
+  constructor(policy: string, appliedAt: number) {
+    this.policy = policy;
+    this.appliedAt = appliedAt;
+    this.firstKey = runKey(policy, appliedAt);
+  }
+
+  get totals(): Tallies {
+    return this.#totals;
+  }
+
+  /** What is known of a proxy, from now on something. */
+  known(proxy: string, now: number): Known {
+    const found = this.proxies.get(proxy);
+    if (found !== undefined) return found;
+    const known: Known = { counts: noCounts(), heardAt: now, kept: { revision: 0, sum: {} }, samples: [], hits: 0 };
+    this.proxies.set(proxy, known);
+    return known;
+  }
+
+  /** Notes that a tally of a proxy grew. @param now `elapsed` */
+  grew(known: Known, rule: number, before: Tally, after: Tally, now: number): void {
+    known.heardAt = now;
+    const growth = minus(after, before);
+    this.#totals.set(rule, plus(this.#totals.get(rule) ?? {}, growth));
+    if (hits(growth) > 0) sample(known, hits(growth), now);
+  }
+
+  /** Takes another state of a proxy in. */
+  take(known: Known, other: ProxyCounts, now: number): void {
+    const before = total(known.counts);
+    merge(known.counts, other);
+    this.#replace(before, total(known.counts));
+    const growth = hits(summed(total(known.counts))) - known.hits;
+    if (growth > 0) sample(known, growth, now);
+  }
+
+  forget(proxy: string): void {
+    const known = this.proxies.get(proxy);
+    if (known === undefined) return;
+    this.#replace(total(known.counts), new Map());
+    this.proxies.delete(proxy);
+  }
+
+  /** Looks which limits are reached. @returns whether one more is */
+  spend(): boolean {
+    const before = this.spent.size;
+    this.stored?.policy.spec.rules.forEach((rule, i) => {
+      const limit = fleetLimit(rule.match);
+      if (limit !== undefined && hits(this.#totals.get(i) ?? {}) >= limit) this.spent.add(i);
+    });
+    return this.spent.size > before;
+  }
+
+  #replace(before: Tallies, after: Tallies): void {
+    for (const [rule, tally] of allPlus(after)) this.#totals.set(rule, plus(this.#totals.get(rule) ?? {}, tally));
+    for (const [rule, tally] of before) this.#totals.set(rule, minus(this.#totals.get(rule) ?? {}, tally));
+  }
+}
+
+function sample(known: Known, growth: number, now: number): void {
+  if (known.samples.length === 0) known.samples.push({ at: Number.NEGATIVE_INFINITY, hits: known.hits });
+  known.hits += growth;
+  known.samples.push({ at: now, hits: known.hits });
+  // The first stays that is old enough to tell how it was.
+  const old = known.samples.findLastIndex(({ at }) => at <= now - RATE_MS);
+  if (old > 0) known.samples.splice(0, old);
+}
+
+/** A proxy's hits as they were so long ago that a rate begins there. */
+export function hitsBefore({ samples, hits: all }: Known, now: number): number {
+  const first = samples.findLast(({ at }) => at <= now - RATE_MS) ?? samples[0];
+  return first?.hits ?? all;
+}

@@ -1,0 +1,76 @@
+import type { Cancel, Runtime } from '../runtime.ts';
+import type { CountsKey } from '../store/counts-store.ts';
+import type { Counts } from './counts.ts';
+import { noCounts, type ProxyCounts, total } from './proxy-counts.ts';
+import type { Run } from './run.ts';
+import { GONE } from './shown.ts';
+import { allPlus } from './tally.ts';
+
+/** Where proxies' counts are put together (`store/counts-store.ts`). */
+export interface FoldsCounts {
+  fold(gone: CountsKey, sum: ProxyCounts, goneRevision: number, from: CountsKey, fromRevision: number): Promise<number | undefined>;
+}
+
+/**
+ * A proxy that was silent for so long is taken for gone. One that was only cut off and comes back with the same process would be counted
+ * twice; its faults have long ended with its lease, of an hour at most.
+ */
+export const SILENT_MS = 24 * 3_600_000;
+const EVERY_MS = 600_000;
+/** Proxies that are put together at a time, so that etcd has other things to do in between. */
+const AT_A_TIME = 500;
+const EPOCH = 'gone';
+
+/** Puts the counts of proxies that are gone into one sum for each run, so that pods that come and go leave nothing behind. */
+export class Silent {
+  readonly #counts: Counts;
+  readonly #store: FoldsCounts;
+  readonly #runtime: Runtime;
+  #cancel: Cancel = () => undefined;
+
+  constructor(counts: Counts, store: FoldsCounts, runtime: Runtime) {
+    this.#counts = counts;
+    this.#store = store;
+    this.#runtime = runtime;
+  }
+
+  start(): void {
+    this.#cancel = this.#runtime.timers.after(EVERY_MS, () => {
+      // Without etcd there is another time.
+      void this.fold().catch(() => undefined);
+      this.start();
+    });
+  }
+
+  stop(): void {
+    this.#cancel();
+  }
+
+  /** @returns how many proxies were put away */
+  async fold(): Promise<number> {
+    const before = this.#runtime.clock.elapsed() - SILENT_MS;
+    let done = 0;
+    for (const run of this.#counts.runs) {
+      for (const [proxy, { heardAt, kept }] of run.proxies) {
+        if (proxy === GONE || heardAt > before || kept.revision === 0) continue;
+        if (done === AT_A_TIME) return done;
+        if (await this.#foldOne(run, proxy)) done++;
+      }
+    }
+    return done;
+  }
+
+  async #foldOne(run: Run, proxy: string): Promise<boolean> {
+    const known = run.proxies.get(proxy);
+    if (known === undefined) return false;
+    const gone = run.proxies.get(GONE);
+    const tallies = allPlus(total(known.counts), gone === undefined ? new Map() : total(gone.counts));
+    const sum = { ...noCounts(), epochs: new Map([[EPOCH, tallies]]) };
+    const key = { policy: run.policy, appliedAt: run.appliedAt };
+    const revision = await this.#store.fold({ ...key, proxy: GONE }, sum, gone?.kept.revision ?? 0, { ...key, proxy }, known.kept.revision);
+    if (revision === undefined) return false;
+    this.#counts.take({ key: { ...key, proxy: GONE }, counts: sum, revision, by: '' });
+    this.#counts.drop({ ...key, proxy });
+    return true;
+  }
+}
