@@ -102,6 +102,28 @@ describe('filter: what is counted of a rule', () => {
     assert.deepEqual(counted.of(0), { injected: 3, delay: 3, overflow: 2 });
   });
 
+  it('an answer of another status than the rule is about, unless something was done to the request before', () => {
+    const about = { response: { status: 418 }, ifStatus: 404 };
+    const counted = new Counted({
+      rules: [
+        { match: { path: { exact: '/early' } }, fault: { ...about, request: { headers: { set: { 'x-a': 'b' } } } } },
+        { fault: about },
+      ],
+    });
+    for (const [path, status] of [
+      ['/late', '200'],
+      ['/late', '404'],
+      ['/late', '503'],
+      ['/early', '200'],
+    ] as const) {
+      const stream = counted.envoy.request([[':path', path]]);
+      counted.vm.response(stream, [[':status', status]], true);
+      counted.vm.end(stream);
+    }
+    assert.deepEqual(counted.of(1), { injected: 1, response: 1, status: 2 });
+    assert.deepEqual(counted.of(0), { injected: 1, request: 1 });
+  });
+
   it('kinds, when they are done: what a client that left had missed is not counted', () => {
     const counted = new Counted({ rules: [{ fault: { ...abort, delay: { fixed_delay: '1s' } } }] });
     const streams = Array.from({ length: 5 }, () => counted.envoy.request());
