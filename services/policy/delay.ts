@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { exactlyOne } from './choice.ts';
 import { DURATION_PATTERN, parseDuration } from './duration.ts';
+import { withoutPrototype } from './entries.ts';
 import { LIMITS } from './limits.ts';
 import { headerName } from './match.ts';
 
@@ -38,9 +39,8 @@ const normal = z
 
 const PERCENTILE = /^p(100|[0-9]{1,2}(\.[0-9]{1,3})?)$/;
 
-const percentiles = z
-  .record(z.string().regex(PERCENTILE, 'is no percentile: write p50, p99, p99.9'), heldOrNot)
-  .superRefine((given, context) => {
+const percentiles = withoutPrototype(
+  z.record(z.string().regex(PERCENTILE, 'is no percentile: write p50, p99, p99.9'), heldOrNot).superRefine((given, context) => {
     const points = percentilePoints(given);
     if (points.length === 0) context.addIssue({ code: 'custom', message: 'needs at least one percentile, such as p50' });
     if (points.length > LIMITS.entries) context.addIssue({ code: 'custom', message: `must have at most ${LIMITS.entries} entries` });
@@ -51,7 +51,8 @@ const percentiles = z
         context.addIssue({ code: 'custom', path: [name], message: `is shorter than ${before.name} (${given[before.name]})` });
       }
     });
-  });
+  }),
+);
 
 /** Percentiles in rising order: each with its share, 0 to 1, and its delay in milliseconds. */
 export function percentilePoints(given: Readonly<Record<string, string>>): { name: string; share: number; ms: number }[] {

@@ -41,7 +41,7 @@ export const selector = z
 
 export const policySpec = z
   .strictObject({
-    selector: selector.default({}).describe('Which workloads. A part that is missing or `"*"` means any.'),
+    selector: selector.prefault({}).describe('Which workloads. A part that is missing or `"*"` means any.'),
     direction: z
       .enum(['inbound', 'outbound'])
       .default('inbound')
