@@ -167,7 +167,7 @@ describe('counts of the fleet', () => {
     const c = new Case();
     const p = c.apply('p', { rules: [{ match: { limit: { fleet: 10 } }, fault }, { fault }] });
     assert.deepEqual([...c.counts.over(p)], [0], 'not before what etcd has is known');
-    c.counts.setLoaded();
+    c.counts.listed(() => true);
     assert.deepEqual([[...c.counts.over(p)], c.spent], [[], ['p']]);
     c.report(p, { injected: 6 });
     c.report(p, { injected: 3 }, { proxy: 'b' });
@@ -192,7 +192,8 @@ describe('counts of the fleet', () => {
       c.report(p, { injected: i * 2 }, { proxy: 'b' });
     }
     assert.equal(rate(), 7);
-    for (const { samples } of c.counts.current('p')?.proxies.values() ?? []) assert.ok(samples.length <= 12, 'no more is kept than is needed');
+    for (const { samples } of c.counts.current('p')?.proxies.values() ?? [])
+      assert.ok(samples.length <= 12, 'no more is kept than is needed');
     c.runtime.advance(5000);
     assert.equal(rate(), 3.5);
     c.runtime.advance(6000);
