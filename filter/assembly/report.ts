@@ -1,21 +1,11 @@
 import { arenaAllocate } from './arena';
 import { monotonicNs, NS_PER_MS, presentNs } from './clock';
 import { authorityAt, authorityLength, clusterAt, clusterLength, tokenAt, tokenLength } from './config';
-import { loadedVersion, noVersion, VERSION_BYTES } from './exchange';
 import { callResponseHeader, httpCall, resultAt, resultLength } from './host';
 import { labelsAt, labelsLength, namespaceAt, namespaceLength, nodeAt, nodeLength, workloadAt, workloadLength } from './identity';
 import { countReportFailure } from './metrics';
 import { revision } from './poll';
-import {
-  HEADER_ACKNOWLEDGED,
-  HEADER_EPOCH,
-  HEADER_LABELS,
-  HEADER_NAMESPACE,
-  HEADER_PROXY,
-  HEADER_REVISION,
-  HEADER_WORKLOAD,
-  REPORTS_PATH,
-} from './protocol';
+import { HEADER_EPOCH, HEADER_LABELS, HEADER_NAMESPACE, HEADER_PROXY, HEADER_REVISION, HEADER_WORKLOAD, REPORTS_PATH } from './protocol';
 import { heardOfReplica } from './replicas';
 import { beginPair, beginPairs, endPair, finishPairs, pairAscii, pairBytes, pairsAt, pairsLength } from './request-pairs';
 import { epoch, noteAcknowledged } from './shared-tallies';
@@ -134,7 +124,6 @@ function send(body: usize, bodyLength: u32): void {
   beginPair(HEADER_EPOCH);
   addHex(drawn);
   endPair();
-  if (!noVersion(loadedVersion)) pairBytes(HEADER_ACKNOWLEDGED, loadedVersion, VERSION_BYTES);
   if (revision != 0) {
     beginPair(HEADER_REVISION);
     addNumber(revision);

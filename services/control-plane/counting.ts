@@ -51,7 +51,7 @@ export function makeCounting({ makeClient, runtime, metrics, name, fresh, spent,
       keeper.confirm(kept.by);
     },
     removed: (key) => counts.drop(key),
-    listed: () => counts.setLoaded(),
+    listed: (listed) => counts.listed(listed),
     note,
   });
   const silent = new Silent(counts, store, runtime);

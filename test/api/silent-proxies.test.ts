@@ -23,7 +23,7 @@ class Side {
   readonly counts: Counts;
   readonly silent: Silent;
   readonly #keeper: Keeper;
-  readonly #follower: CountsFollower;
+  #follower: CountsFollower;
   readonly #stored: StoredPolicy;
 
   constructor(client: () => EtcdClient, stored: StoredPolicy, name: string) {
@@ -38,14 +38,18 @@ class Side {
     });
     this.#keeper = new Keeper({ counts: this.counts, store: this.store, runtime: systemRuntime, name, counted: () => {}, note: () => {} });
     this.silent = new Silent(this.counts, this.store, this.runtime);
-    this.#follower = new CountsFollower(client, systemRuntime, {
-      kept: (kept) => this.counts.take(kept),
-      removed: (key) => this.counts.drop(key),
-      listed: () => this.counts.setLoaded(),
-      note: () => {},
-    });
+    this.#follower = this.#followerOn(client);
     this.counts.change([{ name: 'p', before: undefined, after: stored }]);
     this.#follower.start();
+  }
+
+  #followerOn(client: () => EtcdClient): CountsFollower {
+    return new CountsFollower(client, systemRuntime, {
+      kept: (kept) => this.counts.take(kept),
+      removed: (key) => this.counts.drop(key),
+      listed: (listed) => this.counts.listed(listed),
+      note: () => {},
+    });
   }
 
   report(proxy: string, injected: number): void {
@@ -70,6 +74,16 @@ class Side {
     await until(() => this.#keeper.behind === 0, 'all is kept');
   }
 
+  /** Hears nothing of etcd any more, until it follows again. */
+  cutOff(): void {
+    this.#follower.stop();
+  }
+
+  follow(client: () => EtcdClient): void {
+    this.#follower = this.#followerOn(client);
+    this.#follower.start();
+  }
+
   stop(): void {
     this.#follower.stop();
     this.#keeper.stop();
@@ -82,11 +96,12 @@ describe('API: counts of proxies that are gone', function () {
   this.timeout(60_000);
   let processes: Processes;
   let sides: Side[] = [];
+  let client: () => EtcdClient;
 
   before(async () => {
     processes = await Processes.begin();
     const etcd = await Etcd.start(processes);
-    const client = () =>
+    client = () =>
       makeClient({
         endpoints: [etcd.url],
         username: undefined,
@@ -146,5 +161,17 @@ describe('API: counts of proxies that are gone', function () {
         [207, names],
       ],
     );
+  });
+
+  it('become so too where nothing was heard of it', async () => {
+    const [one, two] = sides;
+    assert.ok(one && two);
+    two.cutOff();
+    for (const side of sides) side.runtime.advance(SILENT_MS + 1);
+    assert.equal(await one.silent.fold(), 3);
+    assert.deepEqual([one.shown, two.shown[1].length], [[207, []], 3]);
+    two.follow(client);
+    await until(() => two.shown[1].length === 0, 'it has read them again');
+    assert.equal(two.shown[0], 207);
   });
 });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { compileRuleset, rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
 import type { PolicyInput } from '../../services/policy/schema.ts';
 import { Process } from '../support/wasm-process.ts';
 import { CONFIGURATION, Envoy, made, PASSED } from './envoy.ts';
@@ -28,7 +29,7 @@ describe('filter: reports', () => {
     envoy.process.advance(1100);
     const [report] = envoy.process.reports;
     assert.ok(report);
-    const { 'x-hfi-epoch': epoch, 'x-hfi-acknowledged': version, ...headers } = report.headers;
+    const { 'x-hfi-epoch': epoch, ...headers } = report.headers;
     assert.deepEqual(headers, {
       ':method': 'POST',
       ':path': '/v1/reports',
@@ -41,9 +42,25 @@ describe('filter: reports', () => {
       'x-hfi-labels': 'app=frontend',
     });
     assert.match(epoch ?? '', /^[0-9a-f]{16}$/);
-    assert.match(version ?? '', /^[0-9a-f]{16}$/);
     assert.equal(report.cluster, 'hfi-control-plane');
     assert.deepEqual(told(report), { [keyOf('p', 0, appliedAt)]: { injected: 3, abort: 3 } });
+  });
+
+  it('say of what change the last answer to a poll spoke, so that no replica takes them that knows less', () => {
+    const envoy = new Envoy();
+    const appliedAt = Math.round(envoy.now);
+    const bytes = compileRuleset([{ policy: made('p', { rules: [at('/a')] }), appliedAt }], appliedAt);
+    const call = envoy.poll();
+    const headers: [string, string][] = [
+      [':status', '200'],
+      ['etag', `"${rulesetVersion(bytes)}"`],
+      ['x-hfi-time', String(appliedAt)],
+      ['x-hfi-revision', '4711'],
+    ];
+    call.vm.answer(call, headers, bytes);
+    send(envoy, '/a');
+    envoy.process.advance(1100);
+    assert.equal(envoy.process.reports[0]?.headers['x-hfi-revision'], '4711');
   });
 
   it('come at most once a second, and only when there is something new', () => {

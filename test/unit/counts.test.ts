@@ -167,7 +167,7 @@ describe('counts of the fleet', () => {
     const c = new Case();
     const p = c.apply('p', { rules: [{ match: { limit: { fleet: 10 } }, fault }, { fault }] });
     assert.deepEqual([...c.counts.over(p)], [0], 'not before what etcd has is known');
-    c.counts.setLoaded();
+    c.counts.listed(() => true);
     assert.deepEqual([[...c.counts.over(p)], c.spent], [[], ['p']]);
     c.report(p, { injected: 6 });
     c.report(p, { injected: 3 }, { proxy: 'b' });

@@ -74,7 +74,7 @@ describe('counts of a proxy', () => {
     this.timeout(20_000);
     const events = fc.array(
       fc.record({
-        kind: fc.constantFrom('count', 'report', 'report', 'stale', 'keep', 'keep', 'read', 'restart-proxy', 'restart-replica'),
+        kind: fc.constantFrom('count', 'report', 'report', 'stale', 'keep', 'keep', 'read', 'ask', 'restart-proxy', 'restart-replica'),
         replica: fc.nat(2),
         rule: fc.nat(2),
         pick: fc.nat(),
@@ -133,6 +133,7 @@ class Mesh {
       if (sent !== undefined) this.#deliver(sent, replica);
     } else if (kind === 'keep') this.#keep(replica);
     else if (kind === 'read') this.#mergeInto(replica, this.#store);
+    else if (kind === 'ask') this.#mergeInto(replica, this.replicas[(replica + 1) % 3] ?? noCounts());
     else if (kind === 'restart-proxy') this.#restartProxy();
     else this.#restartReplica(replica);
   }

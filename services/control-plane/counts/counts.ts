@@ -5,7 +5,7 @@ import type { Runtime } from '../runtime.ts';
 import type { CountsKey, KeptCounts } from '../store/counts-store.ts';
 import type { Change, StoredPolicy } from '../store/store.ts';
 import { hear, total } from './proxy-counts.ts';
-import { Run } from './run.ts';
+import { GONE, Run } from './run.ts';
 import { isOlder, KINDS, matched, summed, type Tally } from './tally.ts';
 
 /** Why a value of a report is not taken. */
@@ -92,10 +92,27 @@ export class Counts {
     return this.#loaded;
   }
 
-  setLoaded(): void {
+  /**
+   * Everything in etcd has been told.
+   *
+   * @param listed says whether etcd has a key
+   */
+  listed(listed: (key: CountsKey) => boolean): void {
+    for (const run of this.#runs.values()) this.#dropFolded(run, listed);
+    if (this.#loaded) return;
     this.#loaded = true;
     for (const [policy, { stored }] of this.#current) {
       if (stored?.policy.spec.rules.some(({ match }) => fleetLimit(match) !== undefined)) this.#events.spent(policy);
+    }
+  }
+
+  /** What was put into the sum of those that are gone while nobody told of it. */
+  #dropFolded(run: Run, listed: (key: CountsKey) => boolean): void {
+    const { policy, appliedAt } = run;
+    const folded = run.proxies.get(GONE)?.kept.revision ?? 0;
+    for (const [proxy, { kept }] of [...run.proxies]) {
+      // One that etcd lacks for another reason, as after a restore, is known here and stays.
+      if (kept.revision !== 0 && kept.revision < folded && !listed({ policy, appliedAt, proxy })) this.drop({ policy, appliedAt, proxy });
     }
   }
 

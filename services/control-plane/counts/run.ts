@@ -7,6 +7,9 @@ import { allPlus, hits, minus, plus, summed, type Tallies, type Tally } from './
 /** Rates are over the last so many milliseconds. */
 export const RATE_MS = 10_000;
 
+/** The proxy without a name is the sum of those that are gone. */
+export const GONE = '';
+
 /** What is known of one proxy in one run. */
 export interface Known {
   readonly counts: ProxyCounts;

@@ -2,7 +2,7 @@ import { policyEnd } from '../../policy/end.ts';
 import { fleetLimit } from '../../policy/match.ts';
 import type { StoredPolicy } from '../store/store.ts';
 import { asValue, type CountsValue, fromValue, merge, noCounts, type ProxyCounts, total } from './proxy-counts.ts';
-import { hitsBefore, RATE_MS, type Run } from './run.ts';
+import { GONE, hitsBefore, RATE_MS, type Run } from './run.ts';
 import { allPlus, hits, KINDS, matched, REASONS, summed, type Tally } from './tally.ts';
 
 /** What one replica knows of one proxy in a run. */
@@ -39,9 +39,6 @@ export type Verdict = (typeof VERDICTS)[number];
 
 /** A proxy's last counts are there so long after the end, if they come at all. */
 const SETTLING_MS = 5000;
-/** The proxy without a name is the sum of those that are gone. */
-export const GONE = '';
-
 /** What this replica knows of a run. @param now `elapsed` */
 export function partsOf(run: Run, now: number): Part[] {
   return [...run.proxies].map(([proxy, known]) => ({ proxy, counts: asValue(known.counts), before: hitsBefore(known, now) }));

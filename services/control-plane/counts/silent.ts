@@ -2,8 +2,7 @@ import type { Cancel, Runtime } from '../runtime.ts';
 import type { CountsKey } from '../store/counts-store.ts';
 import type { Counts } from './counts.ts';
 import { noCounts, type ProxyCounts, total } from './proxy-counts.ts';
-import type { Run } from './run.ts';
-import { GONE } from './shown.ts';
+import { GONE, type Run } from './run.ts';
 import { allPlus } from './tally.ts';
 
 /** Where proxies' counts are put together (`store/counts-store.ts`). */

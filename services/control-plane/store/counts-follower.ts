@@ -1,7 +1,7 @@
 import type { IWatchResponse } from 'etcd3';
 import type { Cancel, Runtime } from '../runtime.ts';
 import type { EtcdClient } from './client.ts';
-import { type CountsKey, type KeptCounts, readCounts, readKey } from './counts-store.ts';
+import { type CountsKey, type KeptCounts, readCounts, readKey, textOf } from './counts-store.ts';
 import { COUNTS, endOf } from './keys.ts';
 
 /** Keys in one answer while listing. */
@@ -16,7 +16,7 @@ export interface CountsFollowerEvents {
   kept(counts: KeptCounts): void;
   removed(key: CountsKey): void;
   /** Everything that was there has been told. */
-  listed(): void;
+  listed(listed: (key: CountsKey) => boolean): void;
   note(what: string, details: Record<string, unknown>): void;
 }
 
@@ -56,9 +56,10 @@ export class CountsFollower {
     const client = this.#makeClient();
     this.#client = client;
     try {
-      const revision = await this.#list(client);
+      const keys = new Set<string>();
+      const revision = await this.#list(client, keys);
       if (this.#client !== client) return;
-      this.#events.listed();
+      this.#events.listed((key) => keys.has(textOf(key)));
       this.#pauseMs = FIRST_PAUSE_MS;
       await this.#watch(client, revision);
     } catch (error) {
@@ -67,7 +68,7 @@ export class CountsFollower {
   }
 
   /** @returns the revision of the listing */
-  async #list(client: EtcdClient): Promise<number> {
+  async #list(client: EtcdClient, keys: Set<string>): Promise<number> {
     const end = Buffer.from(endOf(COUNTS));
     let from: Buffer = Buffer.from(COUNTS);
     for (let revision = 0; ; ) {
@@ -77,7 +78,10 @@ export class CountsFollower {
       );
       if (this.#client !== client) return 0;
       if (revision === 0) revision = Number(found.header.revision);
-      for (const pair of found.kvs) this.#tell(readCounts(pair), pair.key);
+      for (const pair of found.kvs) {
+        keys.add(pair.key.toString('utf8'));
+        this.#tell(readCounts(pair), pair.key);
+      }
       const last = found.kvs.at(-1);
       if (!found.more || last === undefined) return revision;
       from = Buffer.concat([last.key, Buffer.from([0])]);

@@ -88,8 +88,13 @@ export class CountsStore {
   }
 }
 
-function bytesOf({ policy, appliedAt, proxy }: CountsKey): Buffer {
-  return Buffer.from(`${COUNTS}${policy}/${appliedAt}/${proxy}`);
+/** A key as it is in etcd. */
+export function textOf({ policy, appliedAt, proxy }: CountsKey): string {
+  return `${COUNTS}${policy}/${appliedAt}/${proxy}`;
+}
+
+function bytesOf(key: CountsKey): Buffer {
+  return Buffer.from(textOf(key));
 }
 
 /** A key's parts; undefined when something else wrote there. A proxy's name may hold any character, a policy's no `/`. */
