@@ -2,7 +2,7 @@ import { rulesetVersion } from '../../services/control-plane/ruleset/compile.ts'
 import { Envoy } from '../filter/envoy.ts';
 import { bytes } from '../support/header-pairs.ts';
 import type { Host, Seen, Trial } from './host.ts';
-import { NodeRequest } from './node-request.ts';
+import { exchangedIn, NodeRequest } from './node-request.ts';
 
 /** The built filter in Node's host, in one VM and in virtual time. */
 
@@ -50,9 +50,10 @@ class Lab {
     else envoy.process.properties.set(SOURCE, bytes(source));
 
     const root = this.#roots[trial.direction];
+    const exchanged = exchangedIn(trial);
     const seen: Seen[] = [];
     while (seen.length < trial.repeat) {
-      const requests = Array.from({ length: Math.min(BATCH, trial.repeat - seen.length) }, () => new NodeRequest(envoy, root, trial));
+      const requests = Array.from({ length: Math.min(BATCH, trial.repeat - seen.length) }, () => new NodeRequest(envoy, root, exchanged));
       const held = waitForAll(envoy, requests);
       for (const request of requests) {
         seen.push(request.outcome(held.get(request) ?? 0));
