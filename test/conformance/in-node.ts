@@ -3,7 +3,7 @@ import { Envoy } from '../filter/envoy.ts';
 import { bytes } from '../support/header-pairs.ts';
 import { peerProperties } from '../support/peer.ts';
 import type { Host, Seen, Trial } from './host.ts';
-import { NodeRequest } from './node-request.ts';
+import { exchangedIn, NodeRequest } from './node-request.ts';
 
 /** The built filter in Node's host, in one VM and in virtual time. */
 
@@ -52,9 +52,10 @@ class Lab {
     this.#tell(trial);
 
     const root = this.#roots[trial.direction];
+    const exchanged = exchangedIn(trial);
     const seen: Seen[] = [];
     while (seen.length < trial.repeat) {
-      const requests = Array.from({ length: Math.min(BATCH, trial.repeat - seen.length) }, () => new NodeRequest(envoy, root, trial));
+      const requests = Array.from({ length: Math.min(BATCH, trial.repeat - seen.length) }, () => new NodeRequest(envoy, root, exchanged));
       const held = waitForAll(envoy, requests);
       for (const request of requests) {
         seen.push(request.outcome(held.get(request) ?? 0));

@@ -1,37 +1,50 @@
 import type { Envoy } from '../filter/envoy.ts';
-import { bytes, unpair } from '../support/header-pairs.ts';
-import { Exchange } from '../support/wasm-exchange.ts';
-import type { Stream } from '../support/wasm-host.ts';
+import { bytes, pairs, textOf, unpair } from '../support/header-pairs.ts';
+import { Exchange, type Upstream } from '../support/wasm-exchange.ts';
 import type { Header } from './case.ts';
 import { type Arrived, answerHeaders, authorityOf, hasBody, type Seen, type Trial, wireHeaders } from './host.ts';
 import { kindsOf, ruleNamed } from './kinds.ts';
 import { seenByClient } from './local-reply.ts';
 
 /** The filter's counters of what it did to a request that goes on. */
-const COUNTERS = ['delays', 'request_changes', 'response_changes'] as const;
+const COUNTERS = ['delays', 'request_changes', 'response_changes'].map((name) => `faults_${name}_total`);
+
+/** What all repeats of a trial have in common, in the bytes that the filter gets. */
+export interface Exchanged {
+  readonly request: Trial['request'];
+  readonly upstream: Trial['upstream'];
+  readonly head: Uint8Array;
+  readonly body: Uint8Array | undefined;
+  readonly answer: Upstream;
+}
+
+export function exchangedIn({ request, upstream }: Trial): Exchanged {
+  const headers = answerHeaders(upstream).map(([name, value]): Header => [name.toLowerCase(), value]);
+  return {
+    request,
+    upstream,
+    head: pairs(headersOf(request)),
+    body: request.body === '' ? undefined : bytes(request.body),
+    answer: {
+      headers: [[':status', String(upstream.status)], ...headers],
+      body: hasBody(request.method, upstream.status) && upstream.body !== '' ? bytes(upstream.body) : undefined,
+    },
+  };
+}
 
 /** One request of a case through the filter in Node. What was done to it is what the filter counted while it was handling it. */
 export class NodeRequest {
   readonly #envoy: Envoy;
-  readonly #trial: Trial;
-  readonly #counted: Record<(typeof COUNTERS)[number], number> = { delays: 0, request_changes: 0, response_changes: 0 };
+  readonly #exchanged: Exchanged;
+  /** As `COUNTERS`. */
+  readonly #counted = [0, 0, 0];
   readonly #exchange: Exchange;
 
-  constructor(envoy: Envoy, root: number, trial: Trial) {
+  constructor(envoy: Envoy, root: number, exchanged: Exchanged) {
     this.#envoy = envoy;
-    this.#trial = trial;
-    const { request, upstream } = trial;
-    const body = request.body === '' ? undefined : bytes(request.body);
-    this.#exchange = this.#counting(
-      () =>
-        new Exchange(envoy.vm.request(root, headersOf(request), body === undefined), body, {
-          headers: [
-            [':status', String(upstream.status)],
-            ...answerHeaders(upstream).map(([name, value]): Header => [name.toLowerCase(), value]),
-          ],
-          body: hasBody(request.method, upstream.status) && upstream.body !== '' ? bytes(upstream.body) : undefined,
-        }),
-    );
+    this.#exchanged = exchanged;
+    const { head, body, answer } = exchanged;
+    this.#exchange = this.#counting(() => new Exchange(envoy.vm.request(root, head, body === undefined), body, answer));
   }
 
   /** Nothing more happens to it. */
@@ -52,20 +65,19 @@ export class NodeRequest {
   outcome(delayMs: number): Seen {
     const { stream, answered } = this.#exchange;
     if (stream.replies.length > 1) throw new Error('the filter answered one request twice');
-    const method = unpair(stream.headers).find(([name]) => name === ':method')?.[1] ?? '';
-    if ((method === 'HEAD') !== (this.#trial.request.method === 'HEAD'))
-      throw new Error(`the service is asked by ${method}, whose answer has another form`);
+    this.#refuseOtherForm();
+    const [delays = 0, requestChanges = 0, responseChanges = 0] = this.#counted;
     const [reply] = stream.replies;
     const kinds = kindsOf({
       reset: stream.reset,
       aborted: reply !== undefined,
-      delayed: this.#counted.delays > 0,
-      responseChanged: this.#counted.response_changes > 0,
-      requestChanged: this.#counted.request_changes > 0,
+      delayed: delays > 0,
+      responseChanged: responseChanges > 0,
+      requestChanged: requestChanges > 0,
     });
     const service = this.#exchange.asked ? this.#arrived() : undefined;
     if (reply !== undefined) {
-      return { kinds, rule: ruleNamed(reply.headers), ...seenByClient(reply, this.#trial.request), delayMs, service };
+      return { kinds, rule: ruleNamed(reply.headers), ...seenByClient(reply, this.#exchanged.request), delayMs, service };
     }
     const rule = stream.notes.get('hfi_fault') ?? stream.notes.get('hfi_shadow');
     if (!answered) return { kinds, rule, status: 0, body: '', headers: [], delayMs, service };
@@ -77,7 +89,7 @@ export class NodeRequest {
   #answer(): Pick<Seen, 'status' | 'body' | 'headers'> {
     const { stream, responseBody } = this.#exchange;
     const status = Number(stream.responseHeaders.find(([name]) => name === ':status')?.[1]);
-    const body = hasBody(this.#trial.request.method, status) ? Buffer.from(responseBody).toString() : '';
+    const body = hasBody(this.#exchanged.request.method, status) ? textOf(responseBody) : '';
     return { status, body, headers: stream.responseHeaders.filter(([name]) => name !== ':status') };
   }
 
@@ -92,22 +104,31 @@ export class NodeRequest {
     };
   }
 
+  /** The answer to HEAD has another form than that to other methods, and the client waits for the one that it asked for. */
+  #refuseOtherForm(): void {
+    const { request, head } = this.#exchanged;
+    const { headers } = this.#exchange.stream;
+    const method = headers === head ? request.method : (unpair(headers).find(([name]) => name === ':method')?.[1] ?? '');
+    if ((method === 'HEAD') !== (request.method === 'HEAD'))
+      throw new Error(`the service is asked by ${method}, whose answer has another form`);
+  }
+
   /** What isn't counted must not be done. */
   #refuseChanges({ status, body }: Seen): void {
-    const { request, upstream } = this.#trial;
-    const sent = hasBody(request.method, upstream.status) ? upstream.body : '';
-    if (status !== upstream.status || body !== sent) throw new Error('the answer was changed, and no fault counted');
-    const arrived = Buffer.from(this.#exchange.requestBody).toString();
-    if (arrived !== request.body || !hasHeaders(this.#exchange.stream, headersOf(request))) {
+    const { request, upstream, head, body: sent } = this.#exchanged;
+    const answered = hasBody(request.method, upstream.status) ? upstream.body : '';
+    if (status !== upstream.status || body !== answered) throw new Error('the answer was changed, and no fault counted');
+    const { stream, requestBody } = this.#exchange;
+    if (stream.headers !== head || (sent !== undefined && textOf(requestBody) !== request.body)) {
       throw new Error('the request was changed, and no fault counted');
     }
   }
 
   #counting<Result>(run: () => Result): Result {
-    const before = COUNTERS.map((name) => this.#envoy.metric(`faults_${name}_total`));
+    const before = COUNTERS.map((name) => this.#envoy.metric(name));
     const result = run();
     COUNTERS.forEach((name, i) => {
-      this.#counted[name] += this.#envoy.metric(`faults_${name}_total`) - (before[i] ?? 0);
+      this.#counted[i] = (this.#counted[i] ?? 0) + this.#envoy.metric(name) - (before[i] ?? 0);
     });
     return result;
   }
@@ -125,8 +146,4 @@ function headersOf(request: Trial['request']): Header[] {
     ['x-request-id', '6f6ab3a2-8f7b-4c2b-9d0e-3f1f0c9a7b55'],
     ...wireHeaders(request),
   ];
-}
-
-function hasHeaders(stream: Stream, headers: readonly Header[]): boolean {
-  return JSON.stringify(unpair(stream.headers)) === JSON.stringify(headers);
 }

@@ -1,6 +1,6 @@
 /** Texts and header pairs as proxy-Wasm passes them (proxy-wasm/spec `abi-versions/v0.2.1`, serialized maps). */
 const utf8 = new TextEncoder();
-const text = new TextDecoder('utf-8', { fatal: false });
+const text = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
 
 export function bytes(value: string | Uint8Array): Uint8Array {
   return typeof value === 'string' ? utf8.encode(value) : value;
