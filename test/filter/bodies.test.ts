@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { PolicyInput } from '../../services/policy/schema.ts';
-import { bytes, textOf } from '../support/header-pairs.ts';
+import { bytes, textOf, unpair } from '../support/header-pairs.ts';
 import type { Stream } from '../support/wasm-host.ts';
 import { Envoy, HEADERS, made } from './envoy.ts';
 
@@ -161,6 +161,22 @@ describe('filter: bodies in pieces', () => {
       assert.equal(textOf(stream.piece), 'up');
       assert.equal(envoy.vm.responseBody(stream, bytes('down'), false), HOLD);
       assert.equal(textOf(stream.piece), 'down');
+    }
+  });
+});
+
+describe('filter: methods of changed requests', () => {
+  it('a changed request keeps the method of HEAD and CONNECT, whose callers wait for another answer', () => {
+    for (const [method, wanted] of [
+      ['HEAD', 'HEAD'],
+      ['CONNECT', 'CONNECT'],
+      ['GET', 'PUT'],
+    ] as const) {
+      const envoy = new Envoy();
+      envoy.serve([made('p', { rules: [{ fault: { request: { headers: { set: { ':method': 'PUT', 'x-a': '1' } } } } }] })]);
+      const { headers } = envoy.request([[':method', method]]);
+      const got = Object.fromEntries(unpair(headers));
+      assert.deepEqual([got[':method'], got['x-a']], [wanted, '1']);
     }
   });
 });

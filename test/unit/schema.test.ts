@@ -48,6 +48,19 @@ describe('policy schema', () => {
 });
 
 describe('what only the control plane checks', () => {
+  it('takes 10,000 rules, and not one more', () => {
+    const rules = (count: number) => ({
+      metadata: { name: 'p' },
+      spec: { rules: Array.from({ length: count }, () => ({ fault: { abort } })) },
+    });
+    assert.ok(policy.safeParse(rules(10_000)).success);
+    const { error } = policy.safeParse(rules(10_001));
+    assert.deepEqual(
+      error?.issues.map(({ path, code }) => [path.join('.'), code]),
+      [['spec.rules', 'too_big']],
+    );
+  });
+
   it('refuses a body for a status that has none', () => {
     const { error } = fault.safeParse({ abort: { httpStatus: 204, body: 'x' } });
     assert.equal(error?.issues[0]?.message, 'can not go with 204, which has no body');
