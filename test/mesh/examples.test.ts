@@ -70,6 +70,10 @@ const SHOWS: Readonly<Record<string, (demo: Demo) => Promise<void>>> = {
     assert.ok((ann === 10) !== (bob === 10), `${ann} and ${bob} bytes`);
     assert.deepEqual([await lengthOf('ann'), await lengthOf('bob')], [ann, bob]);
   },
+  'first-hundred-policy.yaml': async ({ backend }) => {
+    const answered = statuses(await sendMany(backend, 120, 4));
+    assert.deepEqual([answered[503], answered[200]], [100, 20]);
+  },
   'wrong-version-policy.yaml': async ({ backend }) => {
     const pathOf = async (path: string): Promise<string> => (JSON.parse((await send(`${backend}${path}`)).body) as { path: string }).path;
     assert.deepEqual([await pathOf('/v1/items?page=1'), await pathOf('/v3/items')], ['/v2/items', '/v3/items']);
