@@ -101,6 +101,16 @@ describe('filter: matchers', () => {
     });
   }
 
+  it('matches the cluster of the route, and no request without a route', () => {
+    const envoy = new Envoy();
+    envoy.serve([made('p', { rules: [{ match: { cluster: { prefix: 'outbound|80|' } }, fault: { abort: { httpStatus: 418 } } }] })]);
+    assert.equal(envoy.request().replies[0]?.status, undefined);
+    envoy.process.properties.set('xds\0cluster_name', new TextEncoder().encode('outbound|80|v2|reviews'));
+    assert.equal(envoy.request().replies[0]?.status, 418);
+    envoy.process.properties.delete('xds\0cluster_name');
+    assert.equal(envoy.request().replies[0]?.status, undefined);
+  });
+
   it('matches the caller by its certificate, and nobody without one', () => {
     const policies = [
       made('account', { rules: [{ match: { source: { serviceAccount: { exact: 'web' } } }, fault: { abort: { httpStatus: 418 } } }] }),
