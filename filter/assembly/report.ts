@@ -9,7 +9,7 @@ import { HEADER_EPOCH, HEADER_LABELS, HEADER_NAMESPACE, HEADER_PROXY, HEADER_REV
 import { heardOfReplica } from './replicas';
 import { beginPair, beginPairs, endPair, finishPairs, pairAscii, pairBytes, pairsAt, pairsLength } from './request-pairs';
 import { epoch, noteAcknowledged } from './shared-tallies';
-import { acknowledge, isNew, sumAt, sumCount, sumUp } from './sums';
+import { acknowledge, forgotten, isNew, sumAt, sumCount, sumUp } from './sums';
 import { counterName, END_OF_COUNTERS, FIRST_COUNTER, TALLY_KEY } from './tally-layout';
 import { addAscii, addBytes, addHex, addNumber, beginText, putText, readNumber, textLength } from './text';
 
@@ -37,6 +37,7 @@ let nextReport: u64 = 0;
 let backoffMs: u64 = 0;
 /** When the numbers that are being told were read. */
 let summedAt: u64 = 0;
+let forgottenBefore: u32 = 0;
 /** Where in the sums the report under way ends, and the next one begins. */
 let told: u32 = 0;
 /** The rules in the report under way: key, and the sum of its counters. */
@@ -55,6 +56,7 @@ export function reportWhenDue(): void {
   // Not the time of the callback's beginning: this VM has put down its own counts since.
   summedAt = monotonicNs();
   if (!sumUp()) return;
+  forgottenBefore = forgotten;
   nextReport = now + PAUSE_NS;
   told = 0;
   tell();
@@ -146,7 +148,8 @@ export function reportAnswered(token: u32): void {
   heardOfReplica();
   backoffMs = 0;
   for (let i: u32 = 0; i < underWayCount; i++) acknowledge(load<u64>(underWay + i * 16), load<u64>(underWay + i * 16, 8));
-  if (!tell()) noteAcknowledged(summedAt);
+  // What was told before somebody new was heard of is told again in the next round.
+  if (!tell() && forgotten == forgottenBefore) noteAcknowledged(summedAt);
 }
 
 function failed(status: u32): void {

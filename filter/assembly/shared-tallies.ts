@@ -74,17 +74,17 @@ function enlist(): bool {
 
 let idsCas: u32 = 0;
 
-/** Reads the list into the arena. @returns false without memory */
+/** Reads the list into the arena, with room for one more. @returns false without memory */
 export function listIds(): bool {
-  ids = arenaAllocate(MOST_IDS * 8);
-  idCount = 0;
-  if (ids == 0) return false;
   const keyLength = key('hfi/t');
   const found = sharedData(textStart(), keyLength);
   idsCas = found ? sharedCas : 0;
-  idCount = found ? min<u32>(resultLength / 8, MOST_IDS) : 0;
-  if (idCount != 0) memory.copy(ids, resultAt, idCount * 8);
-  return true;
+  const count = found ? min<u32>(resultLength / 8, MOST_IDS) : 0;
+  const read = resultAt;
+  ids = arenaAllocate(count * 8 + 8);
+  idCount = ids == 0 ? 0 : count;
+  if (idCount != 0) memory.copy(ids, read, idCount * 8);
+  return ids != 0;
 }
 
 export function idAt(index: u32): u64 {

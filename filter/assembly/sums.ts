@@ -70,7 +70,11 @@ export function acknowledge(key: u64, total: u64): void {
   if (record != 0) store<u64>(record + ACKNOWLEDGED, total);
 }
 
+/** How often `forgetAcknowledged` was called. */
+export let forgotten: u32 = 0;
+
 /** The control plane may not have what it acknowledged: all is new again. */
 export function forgetAcknowledged(): void {
+  forgotten++;
   for (let i: u32 = 0; i < countOf(table); i++) store<u64>(sumAt(i) + ACKNOWLEDGED, 0);
 }

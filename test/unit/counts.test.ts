@@ -220,7 +220,7 @@ describe('counts of the fleet', () => {
   });
 
   it('stay bounded, however many proxies and runs there are said to be', () => {
-    const c = new Case({ known: 100, runs: 20, proxies: 30 });
+    const c = new Case({ known: 100, gone: 20, proxies: 30 });
     const p = c.apply('p', one);
     for (let i = 0; i < 110; i++) c.report(p, { injected: 1 }, { proxy: `made-up-${i}` });
     assert.equal(c.ignored.length, 10);
@@ -230,7 +230,8 @@ describe('counts of the fleet', () => {
       c.apply('q', { ...one, priority: i });
       c.counts.report({ proxy: `made-up-${i}`, identity, epoch: EPOCH, rules: [{ key: 0n, tally: { dice: 1 } }] });
     }
-    assert.equal([...c.counts.runs].length, 20);
+    assert.equal([...c.counts.runs].length, 21, 'two of them in force');
+    assert.equal(c.over.length, 40);
     assert.equal(c.total('p').injected, 100);
     assert.equal([...Array(60).keys()].filter((i) => c.counts.ofNoRule(`made-up-${i}`) !== undefined).length, 30);
   });

@@ -53,6 +53,8 @@ describe('counts of a proxy', () => {
     assert.equal(short.epochs.size, KEPT_EPOCHS);
     assert.deepEqual(total(short), total(counts));
     assert.equal(hear(short, 'e0', 0, { injected: 9 }), undefined);
+    merge(short, noCounts());
+    assert.deepEqual(total(short), total(counts), 'an older state changes nothing');
     merge(short, counts);
     assert.deepEqual(total(short).get(0), { injected: KEPT_EPOCHS + 3 });
   });

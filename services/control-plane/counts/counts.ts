@@ -1,11 +1,12 @@
-import { KEY_UNASKED, KEY_UNCOUNTED } from '../../../filter/assembly/tally-layout.ts';
 import { fleetLimit } from '../../policy/match.ts';
 import { type Identity, selects } from '../../policy/selector.ts';
 import type { Runtime } from '../runtime.ts';
 import type { CountsKey, KeptCounts } from '../store/counts-store.ts';
 import type { Change, StoredPolicy } from '../store/store.ts';
+import { type OfNoRule, OfNoRules } from './of-no-rule.ts';
 import { hear, total } from './proxy-counts.ts';
 import { GONE, Run } from './run.ts';
+import { RunIndex } from './run-index.ts';
 import { isOlder, KINDS, matched, summed, type Tally } from './tally.ts';
 
 /** Why a value of a report is not taken. */
@@ -44,19 +45,11 @@ const SWEEP_MS = 30_000;
 const MOST = {
   /** Proxies of all runs together. */
   known: 100_000,
-  runs: 5000,
+  /** Runs that aren't in force any more. */
+  gone: 5000,
   /** Proxies of which it is known what they counted for no rule. */
   proxies: 50_000,
 };
-
-/** What a proxy counted that belongs to no rule, since its process began. */
-export interface OfNoRule {
-  readonly epoch: string;
-  /** Requests that lost the dice before any header was read. */
-  unasked: number;
-  /** Requests of rules that there was no room to count by rule. */
-  uncounted: number;
-}
 
 /**
  * What the fleet counted, as this replica knows it: by run of a policy, proxy, process and rule. It is heard from proxies, and read from
@@ -66,18 +59,20 @@ export class Counts {
   readonly #runtime: Runtime;
   readonly #events: CountsEvents;
   readonly #most: typeof MOST;
-  /** In the order of their first keys. */
-  readonly #byKey: Run[] = [];
+  readonly #index = new RunIndex();
   readonly #runs = new Map<string, Run>();
+  /** Those that aren't in force any more, or not known to be, in the order in which they went. */
+  readonly #gone = new Set<Run>();
   /** The run in force of each policy. */
   readonly #current = new Map<string, Run>();
-  readonly #ofNoRule = new Map<string, OfNoRule>();
+  readonly #ofNoRule: OfNoRules;
   #known = 0;
   #loaded = false;
   #cancelSweep = (): void => undefined;
 
   constructor(runtime: Runtime, events: CountsEvents, most = MOST) {
     this.#most = most;
+    this.#ofNoRule = new OfNoRules(most.proxies);
     this.#runtime = runtime;
     this.#events = events;
     this.#armSweep();
@@ -123,12 +118,12 @@ export class Counts {
       const run = after === undefined ? undefined : this.run(name, after.appliedAt);
       const before = this.#current.get(name);
       if (before !== undefined && before !== run) {
-        before.goneSince = now;
+        this.#go(before, now);
         this.#current.delete(name);
       }
       if (run === undefined) continue;
       run.stored = after;
-      run.goneSince = undefined;
+      this.#gone.delete(run);
       this.#current.set(name, run);
       run.spend();
     }
@@ -155,11 +150,8 @@ export class Counts {
   report({ proxy, identity, epoch, rules }: Report): void {
     const now = this.#runtime.clock.elapsed();
     for (const { key, tally } of rules) {
-      if (key === KEY_UNASKED_BIG || key === KEY_UNCOUNTED_BIG) {
-        this.#hearOfNoRule(proxy, epoch, key, tally);
-        continue;
-      }
-      const found = this.#ruleOf(key);
+      if (this.#ofNoRule.hear(proxy, epoch, key, tally)) continue;
+      const found = this.#index.ruleOf(key);
       if (found === undefined) this.#events.ignored('unknown-rule');
       else this.#hear(found.run, found.rule, { proxy, identity, epoch, tally }, now);
     }
@@ -225,11 +217,10 @@ export class Counts {
     const name = runName(policy, appliedAt);
     const found = this.#runs.get(name);
     if (found !== undefined) return found;
-    if (this.#runs.size >= this.#most.runs) this.#forgetOldest();
     const run = new Run(policy, appliedAt);
-    run.goneSince = this.#runtime.clock.elapsed();
     this.#runs.set(name, run);
-    this.#byKey.splice(this.#placeOf(run.firstKey), 0, run);
+    this.#index.add(run);
+    this.#go(run, this.#runtime.clock.elapsed());
     return run;
   }
 
@@ -244,37 +235,6 @@ export class Counts {
     return run.known(proxy, now);
   }
 
-  #hearOfNoRule(proxy: string, epoch: string, key: bigint, tally: Tally): void {
-    let known = this.#ofNoRule.get(proxy);
-    if (known?.epoch !== epoch) {
-      // The one that was heard of first is most likely gone.
-      const [first] = this.#ofNoRule.keys();
-      if (first !== undefined && this.#ofNoRule.size >= this.#most.proxies) this.#ofNoRule.delete(first);
-      known = { epoch, unasked: 0, uncounted: 0 };
-      this.#ofNoRule.set(proxy, known);
-    }
-    if (key === KEY_UNASKED_BIG) known.unasked = Math.max(known.unasked, tally.dice ?? 0);
-    else known.uncounted = Math.max(known.uncounted, matched(tally));
-  }
-
-  /** The first run whose first key is above `key`, by its place. */
-  #placeOf(key: bigint): number {
-    let low = 0;
-    for (let high = this.#byKey.length; low < high; ) {
-      const middle = (low + high) >> 1;
-      if ((this.#byKey[middle]?.firstKey ?? 0n) <= key) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
-  #ruleOf(key: bigint): { run: Run; rule: number } | undefined {
-    const run = this.#byKey[this.#placeOf(key) - 1];
-    if (run === undefined) return undefined;
-    const rule = Number(key - run.firstKey);
-    return rule < (run.stored?.policy.spec.rules.length ?? 0) ? { run, rule } : undefined;
-  }
-
   #armSweep(): void {
     this.#cancelSweep = this.#runtime.timers.after(SWEEP_MS, () => {
       // Without a current copy of the policies nobody knows which runs are over.
@@ -285,28 +245,29 @@ export class Counts {
 
   #sweep(): void {
     const before = this.#runtime.clock.elapsed() - KEEP_GONE_MS;
-    for (const run of [...this.#runs.values()]) if ((run.goneSince ?? Number.POSITIVE_INFINITY) <= before) this.#forget(run);
+    for (const run of this.#gone) {
+      if (run.goneSince > before) return;
+      this.#forget(run);
+    }
   }
 
-  #forgetOldest(): void {
-    let oldest: Run | undefined;
-    for (const run of this.#runs.values()) {
-      if (run.goneSince !== undefined && run.goneSince < (oldest?.goneSince ?? Number.POSITIVE_INFINITY)) oldest = run;
-    }
-    if (oldest !== undefined) this.#forget(oldest);
+  #go(run: Run, now: number): void {
+    run.goneSince = now;
+    this.#gone.add(run);
+    const [oldest] = this.#gone;
+    if (oldest !== undefined && this.#gone.size > this.#most.gone) this.#forget(oldest);
   }
 
   #forget(run: Run): void {
+    this.#gone.delete(run);
     this.#known -= run.proxies.size;
     this.#runs.delete(runName(run.policy, run.appliedAt));
-    this.#byKey.splice(this.#byKey.indexOf(run), 1);
+    this.#index.remove(run);
     this.#events.over(run);
   }
 }
 
 const NONE: ReadonlySet<number> = new Set();
-const KEY_UNASKED_BIG = BigInt(KEY_UNASKED);
-const KEY_UNCOUNTED_BIG = BigInt(KEY_UNCOUNTED);
 
 function runName(policy: string, appliedAt: number): string {
   return `${policy}/${appliedAt}`;

@@ -32,8 +32,8 @@ export class Run {
   readonly firstKey: bigint;
   /** Undefined for a run of which only the counts are known: its policy is gone, or not heard of yet. */
   stored: StoredPolicy | undefined;
-  /** `elapsed` since when it is not in force any more, or not known to be; undefined while it is. */
-  goneSince: number | undefined;
+  /** `elapsed` since when it isn't in force any more, or not known to be; without meaning while it is. */
+  goneSince = 0;
   readonly proxies = new Map<string, Known>();
   /** Rules whose fleet-wide limit is reached. */
   readonly spent = new Set<number>();

@@ -52,12 +52,12 @@ class Side {
     });
   }
 
-  report(proxy: string, injected: number): void {
+  report(proxy: string, injected: number, epoch = EPOCH): void {
     const key = runKey('p', this.#stored.appliedAt);
     this.counts.report({
       proxy,
       identity: { namespace: 'demo', workload: 'w', labels: {} },
-      epoch: EPOCH,
+      epoch,
       rules: [{ key, tally: { injected } }],
     });
   }
@@ -92,7 +92,7 @@ class Side {
   }
 }
 
-describe('API: counts of proxies that are gone', function () {
+describe('API: counts in etcd', function () {
   this.timeout(60_000);
   let processes: Processes;
   let sides: Side[] = [];
@@ -125,7 +125,7 @@ describe('API: counts of proxies that are gone', function () {
     await processes.end();
   });
 
-  it('become one sum, on every replica, and nothing is lost or counted twice', async () => {
+  it('of proxies that are gone become one sum, on every replica, and nothing is lost or counted twice', async () => {
     const [one, two] = sides;
     assert.ok(one && two);
     for (let i = 0; i < 20; i++) (i % 2 === 0 ? one : two).report(`old-${i}`, 10);
@@ -163,7 +163,7 @@ describe('API: counts of proxies that are gone', function () {
     );
   });
 
-  it('become so too where nothing was heard of it', async () => {
+  it('of proxies that are gone become one sum, too, where nothing was heard of it', async () => {
     const [one, two] = sides;
     assert.ok(one && two);
     two.cutOff();
@@ -173,5 +173,22 @@ describe('API: counts of proxies that are gone', function () {
     two.follow(client);
     await until(() => two.shown[1].length === 0, 'it has read them again');
     assert.equal(two.shown[0], 207);
+  });
+
+  it('that replicas write for the same proxy, without hearing of each other, are all there', async () => {
+    const [one, two] = sides;
+    assert.ok(one && two);
+    const [before] = one.shown;
+    for (const side of sides) side.cutOff();
+    for (let i = 1; i <= 5; i++) {
+      one.report('shared', i);
+      two.report('shared', i, '00000000000000bb');
+      await Promise.all([one.kept(), two.kept()]);
+    }
+    for (const side of sides) side.follow(client);
+    await until(
+      () => one.shown[0] === before + 10 && two.shown[0] === before + 10,
+      () => `${one.shown[0]} and ${two.shown[0]} of ${before + 10}`,
+    );
   });
 });
