@@ -7,6 +7,7 @@ import { Processes } from '../support/processes.ts';
 const DRAWS = 20_000;
 const CONNECTIONS = 100;
 const FIXED_MS = 40;
+const ATTEMPTS = 3;
 /** Shares, and what so many are held no longer than, in milliseconds; between two of them every length is equally likely. */
 const POINTS = [
   [0, 0],
@@ -38,7 +39,7 @@ function expected(share: number, lateness: readonly number[]): number {
 
 /** What a caller sees of a distribution. In virtual time, `test/filter/distributions.test.ts` measures them all. */
 describe('mesh: percentiles of tens of milliseconds', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let mesh: Mesh;
 
   before(async () => {
@@ -56,25 +57,33 @@ describe('mesh: percentiles of tens of milliseconds', function () {
         { match: { path: { exact: '/fixed' } }, fault: { delay: { fixed_delay_ms: FIXED_MS } } },
       ],
     });
-    const taken = await timesOf(proxy.inbound, ['/request', '/response', '/request', '/response', '/fixed'], DRAWS * 2.5);
-    const lateness = (taken.get('/fixed') ?? []).map((ms) => ms - FIXED_MS);
-    assert.ok(
-      lateness.every((ms) => ms >= 0),
-      'one went on too early',
-    );
-    for (const way of ['/request', '/response']) {
-      const times = (taken.get(way) ?? []).sort((a, b) => a - b);
-      assert.equal(times.length, DRAWS);
-      for (const [share] of POINTS.slice(1)) {
-        const [measured = 0, wanted] = [times[Math.round(share * DRAWS) - 1], expected(share, lateness)];
-        assert.ok(
-          Math.abs(measured / wanted - 1) <= 0.03,
-          `${way}: p${share * 100} is ${measured.toFixed(1)} ms, not ${wanted.toFixed(1)} ms`,
-        );
-      }
+    // A busy machine may be late with some and not with others; a filter that draws wrongly always does.
+    for (let attempt = 1; ; attempt++) {
+      const off = await deviations(proxy.inbound);
+      if (off.length === 0) return;
+      assert.ok(attempt < ATTEMPTS, off.join('; '));
     }
   });
 });
+
+/** What of the percentiles is off by more than 3 %, in words. */
+async function deviations(url: string): Promise<string[]> {
+  const taken = await timesOf(url, ['/request', '/response', '/request', '/response', '/fixed'], DRAWS * 2.5);
+  const lateness = (taken.get('/fixed') ?? []).map((ms) => ms - FIXED_MS);
+  assert.ok(
+    lateness.every((ms) => ms >= 0),
+    'one went on too early',
+  );
+  return ['/request', '/response'].flatMap((way) => {
+    const times = (taken.get(way) ?? []).sort((a, b) => a - b);
+    assert.equal(times.length, DRAWS);
+    return POINTS.slice(1).flatMap(([share]) => {
+      const [measured = 0, wanted] = [times[Math.round(share * DRAWS) - 1], expected(share, lateness)];
+      if (Math.abs(measured / wanted - 1) <= 0.03) return [];
+      return `${way}: p${share * 100} is ${measured.toFixed(1)} ms, not ${wanted.toFixed(1)} ms`;
+    });
+  });
+}
 
 /** How long requests took, in milliseconds, by their path; the paths take turns. */
 async function timesOf(url: string, paths: readonly string[], requests: number): Promise<Map<string, number[]>> {
