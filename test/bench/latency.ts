@@ -42,7 +42,7 @@ export async function latencyRows({ short, say }: Settings): Promise<Row[]> {
       const processes = await Processes.begin();
       try {
         const runners = await start(processes, server);
-        for (const of of [p99, taken]) for (const variant of VARIANTS) of.get(variant)?.push([]);
+        for (const measured of [p99, taken]) for (const variant of VARIANTS) measured.get(variant)?.push([]);
         pinSelf(1);
         for (let i = 0; i < rounds; i++) {
           for (const { variant, port, single } of (launch + i) % 2 === 0 ? runners : [...runners].reverse()) {
