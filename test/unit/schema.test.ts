@@ -47,6 +47,20 @@ describe('policy schema', () => {
   }
 });
 
+describe('a policy that is kept', () => {
+  for (const [what, match, action] of [
+    ['names and labels by a text alone', { source: { workload: 'web', labels: { app: 'web', role: '*' } }, cluster: 'a' }, { abort }],
+    ['a path by a text alone', {}, { request: { path: '/a', query: { set: { a: '1' } } } }],
+    ['a status alone', { headers: [{ name: 'Host', exact: 'a' }] }, { response: { status: 500 }, ifStatus: 200 }],
+    ['a delay by a header', {}, { delay: { header: { name: 'X-Delay', max: '1s' } } }],
+  ] as const) {
+    it(`is the same when it is read again: ${what}`, () => {
+      const kept = policy.parse({ metadata: { name: 'p' }, spec: { rules: [{ match, fault: action }] } });
+      assert.deepEqual(policy.parse(JSON.parse(JSON.stringify(kept))), kept);
+    });
+  }
+});
+
 describe('what only the control plane checks', () => {
   it('takes 10,000 rules, and not one more', () => {
     const rules = (count: number) => ({
