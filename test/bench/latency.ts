@@ -36,7 +36,7 @@ export async function latencyRows({ short, say }: Settings): Promise<Row[]> {
   /** Microseconds a request on one connection. */
   const taken: Measured = new Map(VARIANTS.map((variant) => [variant, []]));
   try {
-    const [launches, rounds, count] = short ? [1, 3, 500] : [7, 9, 1000];
+    const [launches, rounds, count] = short ? [1, 3, 500] : [6, 5, 1000];
     for (let launch = 0; launch < launches; launch++) {
       say(`latency: launch ${launch + 1} of ${launches}`);
       const processes = await Processes.begin();
