@@ -9,9 +9,20 @@ let start: usize = 0;
 let capacity: u32 = 0;
 let used: u32 = 0;
 
+/** A place for the next allocation of just that size; 0 = none. */
+let lent: usize = 0;
+let lentSize: u32 = 0;
+
+/** Makes the next allocation of `size` bytes get this place, so that what the host hands over lies at once where it is to stay. 0 takes it back. */
+export function lendOnce(place: usize, size: u32): void {
+  lent = place;
+  lentSize = size;
+}
+
 /** Empties the arena. Called first in each exported callback that reads from the host, never in `proxy_on_memory_allocate`. */
 export function resetArena(): void {
   used = 0;
+  lent = 0;
 }
 
 /**
@@ -19,17 +30,16 @@ export function resetArena(): void {
  * @returns an 8-aligned address, or 0 when the machine has no more memory
  */
 export function arenaAllocate(size: u32): usize {
+  if (lent != 0 && size == lentSize) {
+    const place = lent;
+    lent = 0;
+    return place;
+  }
   const aligned = (<u64>size + 7) & ~(<u64>7);
   if (<u64>used + aligned > <u64>capacity && !grow(aligned)) return 0;
   const at = start + used;
   used += <u32>aligned;
   return at;
-}
-
-/** Makes sure that the next `size` bytes lie side by side, however they are asked for. @returns false without memory */
-export function arenaEnsure(size: u32): bool {
-  const aligned = (<u64>size + 7) & ~(<u64>7);
-  return <u64>used + aligned <= <u64>capacity || grow(aligned);
 }
 
 // What was handed out before stays where it is: the new space is another one.

@@ -1,5 +1,5 @@
 import { reserve } from './arena';
-import { HEADER_INBOUND, HEADER_OUTBOUND, TABLE_FIELD_COUNT, TABLE_MAX_THRESHOLD, TABLE_RULE_COUNT } from './layout';
+import { HEADER_INBOUND, HEADER_OUTBOUND, MAX_RULESET_BYTES, TABLE_FIELD_COUNT, TABLE_MAX_THRESHOLD, TABLE_RULE_COUNT } from './layout';
 import { beginCheck, checkOn, REFUSED_NOT, REFUSED_NOT_YET, REFUSED_TOO_LARGE } from './ruleset';
 import { reserveSlots } from './slots';
 
@@ -33,10 +33,16 @@ export const ROOM_IN_FRONT: u32 = 16;
 export let taking: usize = 0;
 export let takingLength: u32 = 0;
 
+/** Where a ruleset of that length is best put before it is taken; 0 without memory. What was being taken is given up. */
+export function roomToTake(length: u32): usize {
+  taking = 0;
+  return length > MAX_RULESET_BYTES ? 0 : bufferFor(length);
+}
+
 /**
  * Begins to take a ruleset; what was being taken is given up.
  *
- * @param bytes anywhere; they are copied
+ * @param bytes anywhere; they are copied, unless they are where `roomToTake` said
  * @returns why they were refused, or `REFUSED_NOT_YET`
  */
 export function beginTaking(bytes: usize, length: u32): u32 {
@@ -45,7 +51,7 @@ export function beginTaking(bytes: usize, length: u32): u32 {
   if (reason != REFUSED_NOT_YET) return reason;
   const to = bufferFor(length);
   if (to == 0) return REFUSED_TOO_LARGE;
-  memory.copy(to, bytes, length);
+  if (to != bytes) memory.copy(to, bytes, length);
   taking = to;
   takingLength = length;
   return beginCheck(to, length);

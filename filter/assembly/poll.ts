@@ -1,3 +1,4 @@
+import { lendOnce } from './arena';
 import { NS_PER_MS, presentNs } from './clock';
 import { authorityAt, authorityLength, clusterAt, clusterLength, leaseMs, tokenAt, tokenLength } from './config';
 import { isReceiving, leaseUntil, loadedVersion, noVersion, publishState, sameVersion, takeReceived, VERSION_BYTES } from './exchange';
@@ -14,6 +15,7 @@ import {
   workloadAt,
   workloadLength,
 } from './identity';
+import { roomToTake } from './in-force';
 import { LAYOUT_VERSION, MAX_RULESET_BYTES } from './layout';
 import { countPollFailure, countRefused, showConnected } from './metrics';
 import {
@@ -229,7 +231,11 @@ function receive(bodySize: u32): u32 {
   if (bodySize > MAX_RULESET_BYTES) return REFUSED_TOO_LARGE;
   if (!callResponseHeader('etag') || resultLength != VERSION_BYTES + 2) return REFUSED_LENGTH;
   memory.copy(received, resultAt + 1, VERSION_BYTES);
-  if (bodySize == 0 || !callResponseBody(bodySize) || resultLength != bodySize) return REFUSED_LENGTH;
+  if (bodySize == 0) return REFUSED_LENGTH;
+  lendOnce(roomToTake(bodySize), bodySize);
+  const came = callResponseBody(bodySize) && resultLength == bodySize;
+  lendOnce(0, 0);
+  if (!came) return REFUSED_LENGTH;
   return takeReceived(received, resultAt, bodySize);
 }
 

@@ -121,8 +121,8 @@ export class Counts {
         this.#go(before, now);
         this.#current.delete(name);
       }
-      if (run === undefined) continue;
-      run.stored = after;
+      if (run === undefined || after === undefined) continue;
+      run.begin(after);
       this.#gone.delete(run);
       this.#current.set(name, run);
       run.spend();
@@ -163,12 +163,12 @@ export class Counts {
     { proxy, identity, epoch, tally }: { proxy: string; identity: Identity | undefined; epoch: string; tally: Tally },
     now: number,
   ): void {
-    const { stored } = run;
-    if (stored === undefined) {
+    const { about } = run;
+    if (about === undefined) {
       this.#events.ignored('unknown-rule');
       return;
     }
-    if (identity === undefined || !selects(stored.policy.spec.selector, identity)) {
+    if (identity === undefined || !selects(about.selector, identity)) {
       this.#events.ignored('not-selected');
       return;
     }
@@ -253,6 +253,7 @@ export class Counts {
 
   #go(run: Run, now: number): void {
     run.goneSince = now;
+    run.stored = undefined;
     this.#gone.add(run);
     const [oldest] = this.#gone;
     if (oldest !== undefined && this.#gone.size > this.#most.gone) this.#forget(oldest);

@@ -17,7 +17,7 @@ export class RunIndex {
     const run = this.#runs[this.#placeBehind(key) - 1];
     if (run === undefined) return undefined;
     const rule = Number(key - run.firstKey);
-    return rule < (run.stored?.policy.spec.rules.length ?? 0) ? { run, rule } : undefined;
+    return rule < (run.about?.limits.length ?? 0) ? { run, rule } : undefined;
   }
 
   /** Where the first run stands whose first key is above `key`. */

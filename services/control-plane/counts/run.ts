@@ -23,6 +23,13 @@ export interface Known {
   hits: number;
 }
 
+/** What of a policy a run needs also when it is over: late reports are judged by it. The policy itself may be large. */
+export interface About {
+  readonly selector: StoredPolicy['policy']['spec']['selector'];
+  /** By rule, the limit for the fleet. */
+  readonly limits: readonly (number | undefined)[];
+}
+
 /** One apply of a policy and what became of it, by proxy and rule. */
 export class Run {
   readonly policy: string;
@@ -30,8 +37,10 @@ export class Run {
   readonly appliedAt: number;
   /** The key of its first rule. */
   readonly firstKey: bigint;
-  /** Undefined for a run of which only the counts are known: its policy is gone, or not heard of yet. */
+  /** The policy while this is its run in force. */
   stored: StoredPolicy | undefined;
+  /** Undefined for a run of which only the counts are known: its policy was not heard of. */
+  about: About | undefined;
   /** `elapsed` since when it isn't in force any more, or not known to be; without meaning while it is. */
   goneSince = 0;
   readonly proxies = new Map<string, Known>();
@@ -44,6 +53,13 @@ export class Run {
     this.policy = policy;
     this.appliedAt = appliedAt;
     this.firstKey = runKey(policy, appliedAt);
+  }
+
+  /** Makes it the run in force of a policy. */
+  begin(stored: StoredPolicy): void {
+    this.stored = stored;
+    const { selector, rules } = stored.policy.spec;
+    this.about = { selector: { ...selector }, limits: rules.map(({ match }) => fleetLimit(match)) };
   }
 
   get totals(): Tallies {
@@ -86,8 +102,7 @@ export class Run {
   /** Looks which limits are reached. @returns whether one more is */
   spend(): boolean {
     const before = this.spent.size;
-    this.stored?.policy.spec.rules.forEach((rule, i) => {
-      const limit = fleetLimit(rule.match);
+    this.about?.limits.forEach((limit, i) => {
       if (limit !== undefined && hits(this.#totals.get(i) ?? {}) >= limit) this.spent.add(i);
     });
     return this.spent.size > before;
