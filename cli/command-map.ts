@@ -31,6 +31,9 @@ export const COMMANDS: Readonly<Record<string, Load>> = {
   'sandbox up': () => import('./commands/sandbox/up.ts'),
   status: () => import('./commands/status.ts'),
   test: () => import('./commands/test.ts'),
+  'token create': () => import('./commands/token/create.ts'),
+  'token list': () => import('./commands/token/list.ts'),
+  'token revoke': () => import('./commands/token/revoke.ts'),
 };
 
 /** One line on each command, for the overview: the commands themselves are not loaded for it. A test compares them. */
@@ -59,4 +62,7 @@ export const SUMMARIES: Readonly<Record<string, string>> = {
   'sandbox up': 'Run etcd, the control plane and a demo behind real Envoys on this machine.',
   status: 'Show on one screen how everything is.',
   test: 'Prove on the live cluster that faults work: break the demo app, see it, and mend it.',
+  'token create': 'Make a token and print it, once.',
+  'token list': 'List the issued tokens, without what they are.',
+  'token revoke': 'End tokens at once.',
 };

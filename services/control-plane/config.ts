@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { z } from '@hono/zod-openapi';
 import { pathText } from '../policy/problems.ts';
-import { ROLES, type Token } from './api/auth.ts';
+import { ROLES } from './access/caller.ts';
+import type { Token } from './access/tokens.ts';
 import { ConfigError, type Environment, oneOf, url, whole } from './environment.ts';
 import type { EtcdConfig } from './store/client.ts';
 import { readEtcd } from './store/settings.ts';
@@ -23,15 +24,24 @@ export interface Config {
   /** Changes a second that one token may make in the long run, and at once. */
   readonly writesPerSecond: number;
   readonly writeBurst: number;
+  /** Reads a second that one caller may make in the long run, and at once. */
+  readonly readsPerSecond: number;
+  readonly readBurst: number;
+  /** Polls a second of one proxy, in the long run and at once. Changes wake it, so it is far more than it needs by itself. */
+  readonly pollsPerSecond: number;
+  readonly pollBurst: number;
 }
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+
+const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 const tokensSchema = z
   .array(
     z.strictObject({
       name: z.string().min(1),
       role: z.enum(ROLES),
+      namespaces: z.array(z.string().regex(DNS_LABEL, 'must be a namespace')).min(1).optional(),
       token: z.string().regex(/^[\x21-\x7e]{16,}$/, 'must be at least 16 printable ASCII characters without spaces'),
     }),
   )
@@ -62,6 +72,10 @@ export function readConfig(env: Environment): Config {
     staleMs: whole('HFI_STALE_MS', env.HFI_STALE_MS ?? '10000', 1000, 600_000),
     writesPerSecond: whole('HFI_WRITES_PER_SECOND', env.HFI_WRITES_PER_SECOND ?? '2000', 1, 1_000_000),
     writeBurst: whole('HFI_WRITE_BURST', env.HFI_WRITE_BURST ?? '4000', 1, 1_000_000),
+    readsPerSecond: whole('HFI_READS_PER_SECOND', env.HFI_READS_PER_SECOND ?? '2000', 1, 1_000_000),
+    readBurst: whole('HFI_READ_BURST', env.HFI_READ_BURST ?? '4000', 1, 1_000_000),
+    pollsPerSecond: whole('HFI_POLLS_PER_SECOND', env.HFI_POLLS_PER_SECOND ?? '500', 1, 1_000_000),
+    pollBurst: whole('HFI_POLL_BURST', env.HFI_POLL_BURST ?? '1000', 1, 1_000_000),
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { policyEnd } from '../policy/end.ts';
+import { Tokens } from './access/tokens.ts';
 import { makeApp } from './api/app.ts';
-import { Tokens } from './api/auth.ts';
 import { countPolicies, countProxies } from './api/counts.ts';
 import type { Copy } from './api/parts.ts';
 import { asResource } from './api/proxies.ts';
@@ -30,6 +30,8 @@ export interface Surroundings {
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly fetch: typeof fetch;
+  /** Random bytes for a token that nobody can guess. */
+  readonly randomBytes: () => Uint8Array;
 }
 
 export interface ControlPlane {
@@ -41,7 +43,7 @@ export interface ControlPlane {
 }
 
 /** Puts one replica together. Everything that it takes from outside is in `surroundings`. */
-export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundings): ControlPlane {
+export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes }: Surroundings): ControlPlane {
   const store = new EtcdStore(makeClient(config.etcd), runtime, { keepEndedSeconds: KEEP_ENDED_SECONDS });
   const metrics = makeMetrics();
   let serving = true;
@@ -99,7 +101,19 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     copy,
     fleet,
     peers,
-    tokens: new Tokens(config.tokens),
+    tokens: new Tokens({
+      file: config.tokens,
+      issued: follower.tokens,
+      copyAge,
+      served: copy.fresh,
+      ask: (name) => store.tokens.get(name),
+      clock: runtime.clock,
+      limits: {
+        reads: new RateLimit(config.readsPerSecond, config.readBurst, runtime.clock, 'reads'),
+        polls: new RateLimit(config.pollsPerSecond, config.pollBurst, runtime.clock, 'polls'),
+      },
+    }),
+    randomBytes,
     writeLimit: new RateLimit(config.writesPerSecond, config.writeBurst, runtime.clock),
     metrics,
     log,

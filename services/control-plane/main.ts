@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import { type ServerType, serve } from '@hono/node-server';
+import { SECRET_BYTES } from './access/secret.ts';
 import { type Config, readConfig } from './config.ts';
 import { type ControlPlane, makeControlPlane } from './control-plane.ts';
 import { ConfigError } from './environment.ts';
@@ -22,7 +24,13 @@ function configured(): Config {
 
 const config = configured();
 const log = makeLog(config.logLevel, config.replica);
-const controlPlane = makeControlPlane({ config, runtime: systemRuntime, log, fetch });
+const controlPlane = makeControlPlane({
+  config,
+  runtime: systemRuntime,
+  log,
+  fetch,
+  randomBytes: () => randomBytes(SECRET_BYTES),
+});
 controlPlane.start();
 
 const server = serve({ fetch: controlPlane.fetch, hostname: config.host, port: config.port }, ({ address, port, family }) => {

@@ -14,6 +14,7 @@ import { proxyRoutes } from './proxies.ts';
 import { rolloutRoutes } from './rollout.ts';
 import { rulesetRoutes } from './ruleset.ts';
 import { statusRoutes } from './status.ts';
+import { tokenRoutes } from './tokens.ts';
 
 /** The type of the whole API, for the typed client `hc<AppType>`. */
 export type AppType = ReturnType<typeof makeApp>;
@@ -50,6 +51,7 @@ export function makeApp(parts: Parts) {
     .route('/', proxyRoutes(parts))
     .route('/', rolloutRoutes(parts))
     .route('/', auditRoutes(parts))
+    .route('/', tokenRoutes(parts))
     .route('/', statusRoutes(parts))
     .route('/', healthRoutes(parts))
     .route('/', docsRoutes(document as unknown as Parameters<typeof docsRoutes>[0]));
@@ -72,7 +74,7 @@ function asProblem(error: unknown, method: string, parts: Parts): Problem {
       cause: error,
     });
   }
-  if (error instanceof StoreRefused) return new Problem('too-large', 'The policy is larger than etcd takes.', { cause: error });
+  if (error instanceof StoreRefused) return new Problem('too-large', 'This is larger than etcd takes.', { cause: error });
   if (error instanceof HTTPException && error.status < 500) return new Problem('invalid', error.message, { cause: error });
   // What went wrong inside is for the log, not for the caller.
   parts.log.error({ err: error }, 'request failed');

@@ -1,10 +1,10 @@
 import type { Logger } from 'pino';
+import type { Tokens } from '../access/tokens.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Peers } from '../replicas/peers.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Store, StoredPolicy } from '../store/store.ts';
-import type { Tokens } from './auth.ts';
 import type { RateLimit } from './rate-limit.ts';
 
 /** The copy of the policies that this replica follows. */
@@ -26,6 +26,8 @@ export interface Parts {
   readonly fleet: Fleet;
   readonly peers: Peers;
   readonly tokens: Tokens;
+  /** Random bytes for a token that nobody can guess. */
+  readonly randomBytes: () => Uint8Array;
   readonly writeLimit: RateLimit;
   readonly metrics: Metrics;
   readonly log: Logger;

@@ -3,6 +3,7 @@ import type { Context } from 'hono';
 import { MAX_RULESET_BYTES } from '../../../filter/assembly/layout.ts';
 import { type Policy, type PolicyInput, policy as policySchema } from '../../policy/schema.ts';
 import { selects } from '../../policy/selector.ts';
+import { seesPolicy } from '../access/scope.ts';
 import type { StoredPolicy } from '../store/store.ts';
 import { readers, writers } from './auth.ts';
 import { readBody } from './body.ts';
@@ -11,10 +12,11 @@ import { onlyIf } from './if-match.ts';
 import { origin } from './origin.ts';
 import type { Parts } from './parts.ts';
 import { asResource, policyResource } from './policy-resource.ts';
-import { deletePolicy, type Intent, writePolicy } from './policy-write.ts';
+import { deletePolicy, type Intent, refuseOutside, writePolicy } from './policy-write.ts';
 import { Problem, refusals } from './problem.ts';
 import { allProxies } from './proxies.ts';
 import { refuseBadQuery } from './query.ts';
+import { seenPage } from './seen-page.ts';
 
 const TAG = ['policies'];
 const SECURED = [{ bearer: [] }];
@@ -117,7 +119,7 @@ export function policyRoutes(parts: Parts) {
     request: { params: nameParam },
     responses: {
       200: { description: 'The policy; its ETag is the resource version.', content: { 'application/json': { schema: policyResource } } },
-      ...refusals('unauthenticated', 'forbidden', 'not-found', 'store-unavailable'),
+      ...refusals('unauthenticated', 'forbidden', 'not-found', 'too-many-requests', 'store-unavailable'),
     },
   });
 
@@ -144,7 +146,7 @@ export function policyRoutes(parts: Parts) {
           },
         },
       },
-      ...refusals('invalid', 'unauthenticated', 'forbidden', 'store-unavailable'),
+      ...refusals('invalid', 'unauthenticated', 'forbidden', 'too-many-requests', 'store-unavailable'),
     },
   });
 
@@ -164,8 +166,10 @@ export function policyRoutes(parts: Parts) {
   });
 
   const write = async (c: Context<Env>, policy: Policy, intent: Intent, dryRun: boolean) => {
+    const caller = c.get('actor');
+    refuseOutside(caller, policy);
     refuseOverfull(parts, policy);
-    const { result, stored } = await writePolicy(parts, policy, intent, origin(c, runtime), dryRun);
+    const { result, stored } = await writePolicy(parts, policy, intent, caller, origin(c, runtime), dryRun);
     const now = runtime.clock.now();
     const { selector } = policy.spec;
     // A change is answered without asking around, which would hold it up; whom it reached is in the rollout.
@@ -201,20 +205,32 @@ export function policyRoutes(parts: Parts) {
     .openapi(get, async (c) => {
       const { name } = c.req.valid('param');
       const stored = await store.get(name);
-      if (stored === undefined) throw notThere(name);
+      if (stored === undefined || !seesPolicy(c.get('actor'), stored.policy)) throw notThere(name);
       c.header('ETag', etag(stored));
       return c.json(asResource(stored, runtime.clock.now()), 200);
     })
     .openapi(list, async (c) => {
       const { limit, cursor } = c.req.valid('query');
-      const page = await store.list(limit, cursor);
+      const caller = c.get('actor');
+      const page =
+        caller.namespaces === undefined
+          ? await store.list(limit, cursor)
+          : await seenPage(
+              {
+                read: (most, after) => store.list(most, after),
+                show: (stored) => (seesPolicy(caller, stored.policy) ? stored : undefined),
+                key: (stored) => stored.policy.metadata.name,
+              },
+              limit,
+              cursor,
+            );
       const now = runtime.clock.now();
       return c.json({ items: page.items.map((stored) => asResource(stored, now)), nextCursor: page.nextCursor }, 200);
     })
     .openapi(remove, async (c) => {
       parts.writeLimit.take(c.get('actor').name);
       const { name } = c.req.valid('param');
-      const revision = await deletePolicy(parts, name, onlyIf(c), origin(c, runtime));
+      const revision = await deletePolicy(parts, name, onlyIf(c), c.get('actor'), origin(c, runtime));
       return c.json({ result: 'deleted' as const, name, resourceVersion: String(revision) }, 200);
     });
 }
@@ -232,7 +248,7 @@ function refuseOverfull(parts: Parts, policy: Policy): void {
 
 /** Names of the connected proxies of all replicas that a selector names, in order. */
 async function selectedAnywhere(parts: Parts, selector: Policy['spec']['selector'], c: Context<Env>): Promise<string[]> {
-  const { items } = await allProxies(parts, c.req.header('authorization') ?? '', false, c.req.raw.signal);
+  const { items } = await allProxies(parts, c, false);
   return items.filter((proxy) => proxy.connected && proxy.unreadable.length === 0 && selects(selector, proxy)).map(({ name }) => name);
 }
 

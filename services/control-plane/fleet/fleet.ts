@@ -111,6 +111,11 @@ export class Fleet {
     return this.#proxies.values();
   }
 
+  /** The namespace of the proxy that has this name now; undefined when none has. */
+  namespaceOf(name: string): string | undefined {
+    return this.#proxies.get(name)?.hello.namespace;
+  }
+
   get waiting(): number {
     let waiting = 0;
     for (const proxy of this.#proxies.values()) if (proxy.waiter !== undefined) waiting++;

@@ -34,6 +34,8 @@ export interface RolloutView {
   /** The newest revision that this replica has seen completely. */
   readonly seen: () => number;
   readonly policy: (name: string) => StoredPolicy | undefined;
+  /** Whether proxies of a namespace may be told of. */
+  readonly sees: (namespace: string) => boolean;
 }
 
 /** Whether the connected proxies, those that `policy` selects if it is named, run what they should at `revision` or later. */
@@ -43,6 +45,7 @@ export function rolloutNow(view: RolloutView, revision: number, policy: string |
   const proxies: RolloutProxy[] = [];
   const disconnected: string[] = [];
   for (const proxy of view.fleet.proxies) {
+    if (!view.sees(proxy.hello.namespace)) continue;
     if (policy !== undefined && (selector === undefined || !selects(selector, proxy.group.identity))) continue;
     if (!isConnected(proxy, now)) {
       disconnected.push(proxy.hello.name);
