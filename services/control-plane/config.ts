@@ -3,16 +3,20 @@ import { hostname } from 'node:os';
 import { z } from '@hono/zod-openapi';
 import { pathText } from '../policy/problems.ts';
 import { ROLES } from './access/caller.ts';
+import { readTokenReview, type TokenReviewConfig } from './access/kubernetes/settings.ts';
 import type { Token } from './access/tokens.ts';
 import { ConfigError, type Environment, oneOf, url, whole } from './environment.ts';
+import { type Listener, readListeners } from './listen.ts';
 import type { EtcdConfig } from './store/client.ts';
 import { readEtcd } from './store/settings.ts';
 
 export interface Config {
-  readonly host: string;
-  readonly port: number;
+  /** Where the API is served. */
+  readonly listeners: readonly Listener[];
   readonly etcd: EtcdConfig;
   readonly tokens: readonly Token[];
+  /** How Kubernetes is asked for tokens; undefined = it isn't. */
+  readonly tokenReview: TokenReviewConfig | undefined;
   readonly replica: string;
   /** Where the other replicas reach this one; undefined = alone. */
   readonly advertiseUrl: string | undefined;
@@ -59,12 +63,11 @@ const tokensSchema = z
  * @throws ConfigError
  */
 export function readConfig(env: Environment): Config {
-  const [host, port] = listen(env.HFI_LISTEN ?? '0.0.0.0:8080');
   return {
-    host,
-    port,
+    listeners: readListeners(env),
     etcd: readEtcd(env),
     tokens: readTokens(env.HFI_TOKENS_FILE),
+    tokenReview: readTokenReview(env),
     replica: env.HFI_REPLICA ?? hostname(),
     advertiseUrl: env.HFI_ADVERTISE_URL === undefined ? undefined : url('HFI_ADVERTISE_URL', env.HFI_ADVERTISE_URL),
     logLevel: oneOf('HFI_LOG_LEVEL', env.HFI_LOG_LEVEL ?? 'info', LEVELS),
@@ -77,14 +80,6 @@ export function readConfig(env: Environment): Config {
     pollsPerSecond: whole('HFI_POLLS_PER_SECOND', env.HFI_POLLS_PER_SECOND ?? '500', 1, 1_000_000),
     pollBurst: whole('HFI_POLL_BURST', env.HFI_POLL_BURST ?? '1000', 1, 1_000_000),
   };
-}
-
-function listen(text: string): [string, number] {
-  const found = /^(.+):(\d{1,5})$/.exec(text);
-  const port = Number(found?.[2]);
-  if (found?.[1] === undefined || port > 65_535)
-    throw new ConfigError(`HFI_LISTEN is "${text}"; it must be host:port, such as 0.0.0.0:8080`);
-  return [found[1].replace(/^\[(.*)\]$/, '$1'), port];
 }
 
 function readTokens(file: string | undefined): Token[] {

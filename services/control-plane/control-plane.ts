@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { policyEnd } from '../policy/end.ts';
+import { reviewer } from './access/kubernetes/reviewer.ts';
 import { Tokens } from './access/tokens.ts';
 import { makeApp } from './api/app.ts';
 import { countPolicies, countProxies } from './api/counts.ts';
@@ -107,6 +108,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
       copyAge,
       served: copy.fresh,
       ask: (name) => store.tokens.get(name),
+      kubernetes: config.tokenReview === undefined ? undefined : reviewer(config.tokenReview, runtime.clock),
       clock: runtime.clock,
       limits: {
         reads: new RateLimit(config.readsPerSecond, config.readBurst, runtime.clock, 'reads'),

@@ -16,6 +16,8 @@ export type Found =
   | { readonly kind: 'known'; readonly caller: Caller }
   /** The token is right, and its time is over (milliseconds since the epoch): who holds it may know. */
   | { readonly kind: 'expired'; readonly name: string; readonly at: number }
+  /** A user of the cluster whom no entry of the configuration lets in. */
+  | { readonly kind: 'without-role'; readonly name: string }
   /** Never made, revoked, or wrong by a character: nobody learns which. */
   | { readonly kind: 'unknown' };
 
@@ -39,6 +41,8 @@ export interface TokensOptions {
   readonly served: () => boolean;
   /** Asks the store itself for an issued token. @throws StoreUnavailable */
   readonly ask: (name: string) => Promise<StoredToken | undefined>;
+  /** Asks Kubernetes whose token it is; undefined for whom it doesn't know. @throws ReviewUnavailable */
+  readonly kubernetes?: ((token: string) => Promise<Caller | { readonly stranger: string } | undefined>) | undefined;
   readonly clock: Clock;
   /** What each caller may do a second. */
   readonly limits: Readonly<Record<Budget, { take(name: string): void }>>;
@@ -50,7 +54,7 @@ export type Budget = 'reads' | 'polls';
 /** Older than this, the copy of the issued tokens is not trusted with a change or with what people read. */
 const CURRENT_MS = 1000;
 
-/** Every token that is good here: those of the file, and those issued. */
+/** Every token that is good here: those of the file, those issued, and those of the cluster. */
 export class Tokens {
   readonly #options: TokensOptions;
   readonly #file: readonly { readonly caller: Caller; readonly digest: Buffer }[];
@@ -60,7 +64,7 @@ export class Tokens {
     this.#file = options.file.map(({ token, ...caller }) => ({ caller, digest: digestOf(token) }));
   }
 
-  /** Whose token this is. @throws StoreUnavailable when the copy is too old to say, and etcd doesn't answer */
+  /** Whose token this is. @throws StoreUnavailable, ReviewUnavailable when who knows doesn't answer */
   async find(presented: string, trust: Trust = 'current'): Promise<Found> {
     const digest = digestOf(presented);
     // All of them, always: the time tells nothing of which is equal.
@@ -68,7 +72,7 @@ export class Tokens {
     for (const known of this.#file) if (timingSafeEqual(digest, known.digest)) caller = known.caller;
     if (caller !== undefined) return { kind: 'known', caller };
     const name = nameIn(presented);
-    if (name === undefined) return { kind: 'unknown' };
+    if (name === undefined) return this.#reviewed(presented);
     return this.#judge(await this.#issued(name, trust), digest);
   }
 
@@ -80,6 +84,12 @@ export class Tokens {
   /** Whether a name belongs to the file: an issued token can't have it. */
   inFile(name: string): boolean {
     return this.#file.some(({ caller }) => caller.name === name);
+  }
+
+  async #reviewed(presented: string): Promise<Found> {
+    const found = await this.#options.kubernetes?.(presented);
+    if (found === undefined) return { kind: 'unknown' };
+    return 'stranger' in found ? { kind: 'without-role', name: found.stranger } : { kind: 'known', caller: found };
   }
 
   async #issued(name: string, trust: Trust): Promise<StoredToken | undefined> {

@@ -1,6 +1,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { HTTPException } from 'hono/http-exception';
 import { policy } from '../../policy/schema.ts';
+import { ReviewUnavailable } from '../access/kubernetes/token-review.ts';
 import { StoreRefused, StoreUnavailable } from '../store/store.ts';
 import { auditRoutes } from './audit.ts';
 import { docsRoutes } from './docs.ts';
@@ -70,6 +71,12 @@ function asProblem(error: unknown, method: string, parts: Parts): Problem {
   if (error instanceof StoreUnavailable) {
     const change = method === 'GET' || method === 'HEAD' ? '' : '; the change may or may not have been done';
     return new Problem('store-unavailable', `${error.message}${change}.`, {
+      retryAfter: RETRY_AFTER_SECONDS,
+      cause: error,
+    });
+  }
+  if (error instanceof ReviewUnavailable) {
+    return new Problem('identity-unavailable', `Your token can not be checked: ${error.message}.`, {
       retryAfter: RETRY_AFTER_SECONDS,
       cause: error,
     });

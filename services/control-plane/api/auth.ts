@@ -58,7 +58,7 @@ function spender(c: Context<Env>, { name }: Caller, budget: Budget): string {
  * Whose token a request carries. What was presented is never repeated. An unknown token, a revoked one and one that is wrong by a character
  * are not told apart; an expired one is, for whoever sends it has it.
  *
- * @throws Problem `unauthenticated`; StoreUnavailable
+ * @throws Problem `unauthenticated`, `forbidden`; StoreUnavailable, ReviewUnavailable
  */
 export async function identified(c: Context<Env>, tokens: Tokens, trust: Trust): Promise<Caller> {
   const header = c.req.header('authorization');
@@ -67,6 +67,7 @@ export async function identified(c: Context<Env>, tokens: Tokens, trust: Trust):
   if (presented === undefined) throw new Problem('unauthenticated', 'The header Authorization is not `Bearer <token>`.');
   const found = await tokens.find(presented, trust);
   if (found.kind === 'known') return found.caller;
+  if (found.kind === 'without-role') throw new Problem('forbidden', `The Kubernetes user ${JSON.stringify(found.name)} has no role here.`);
   throw new Problem(
     'unauthenticated',
     found.kind === 'expired'

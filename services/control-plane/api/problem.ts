@@ -18,6 +18,7 @@ export const PROBLEM_CODES = [
   'too-many-requests',
   'internal',
   'store-unavailable',
+  'identity-unavailable',
 ] as const;
 
 export type ProblemCode = (typeof PROBLEM_CODES)[number];
@@ -91,6 +92,8 @@ function statusOf(code: ProblemCode): [ProblemStatus, string] {
       return [500, 'Internal error'];
     case 'store-unavailable':
       return [503, 'Store does not answer'];
+    case 'identity-unavailable':
+      return [503, 'Nobody says who you are'];
   }
 }
 
@@ -115,7 +118,9 @@ export function answerProblem(c: Context, problem: Problem): Response {
 export function refusals<const C extends ProblemCode>(...codes: readonly C[]) {
   const content = { 'application/problem+json': { schema: problemSchema } };
   const byStatus: Record<number, { description: string; content: typeof content }> = {};
-  for (const code of codes) {
+  // Wherever a token is needed, Kubernetes may be the one to know it, and may not answer.
+  const all: readonly ProblemCode[] = codes.some((code) => code === 'unauthenticated') ? [...codes, 'identity-unavailable'] : codes;
+  for (const code of all) {
     const [status, title] = statusOf(code);
     const before = byStatus[status]?.description;
     byStatus[status] = { description: before === undefined ? `${title} (\`${code}\`).` : `${before} ${title} (\`${code}\`).`, content };
