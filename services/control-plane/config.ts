@@ -15,6 +15,8 @@ export interface Config {
   readonly listeners: readonly Listener[];
   readonly etcd: EtcdConfig;
   readonly tokens: readonly Token[];
+  /** Whether a sidecar stands before it, which says whose certificate a connection has. */
+  readonly inMesh: boolean;
   /** How Kubernetes is asked for tokens; undefined = it isn't. */
   readonly tokenReview: TokenReviewConfig | undefined;
   readonly replica: string;
@@ -67,6 +69,7 @@ export function readConfig(env: Environment): Config {
     listeners: readListeners(env),
     etcd: readEtcd(env),
     tokens: readTokens(env.HFI_TOKENS_FILE),
+    inMesh: oneOf('HFI_IN_MESH', env.HFI_IN_MESH ?? 'off', ['on', 'off']) === 'on',
     tokenReview: readTokenReview(env),
     replica: env.HFI_REPLICA ?? hostname(),
     advertiseUrl: env.HFI_ADVERTISE_URL === undefined ? undefined : url('HFI_ADVERTISE_URL', env.HFI_ADVERTISE_URL),

@@ -109,6 +109,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
       served: copy.fresh,
       ask: (name) => store.tokens.get(name),
       kubernetes: config.tokenReview === undefined ? undefined : reviewer(config.tokenReview, runtime.clock),
+      inMesh: config.inMesh,
       clock: runtime.clock,
       limits: {
         reads: new RateLimit(config.readsPerSecond, config.readBurst, runtime.clock, 'reads'),

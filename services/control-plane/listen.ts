@@ -25,17 +25,19 @@ const LOOK_AGAIN_MS = 2000;
 
 /**
  * The listeners, from `HFI_LISTEN`, `HFI_TLS_CERT_FILE`, `HFI_TLS_KEY_FILE` and `HFI_TLS_LISTEN`: the certificate is for `HFI_TLS_LISTEN` if
- * that is set, and then `HFI_LISTEN` stays plain; else it is for `HFI_LISTEN`.
+ * that is set, and then `HFI_LISTEN` stays plain; else it is for `HFI_LISTEN`. `HFI_PEER_LISTEN` is one more, plain, where a mesh or a certificate would
+ * stand between replicas that know each other by address alone.
  *
  * @throws ConfigError, also when the certificate can't be used
  */
 export function readListeners(env: Environment): [Listener, ...Listener[]] {
   together(env, 'HFI_TLS_CERT_FILE', 'HFI_TLS_KEY_FILE');
   const { HFI_TLS_CERT_FILE: cert, HFI_TLS_KEY_FILE: key, HFI_TLS_LISTEN: more } = env;
+  const peers = env.HFI_PEER_LISTEN === undefined ? [] : [address('HFI_PEER_LISTEN', env.HFI_PEER_LISTEN)];
   const plain = address('HFI_LISTEN', env.HFI_LISTEN ?? '0.0.0.0:8080');
   if (cert === undefined || key === undefined) {
     if (more !== undefined) throw new ConfigError('HFI_TLS_LISTEN is set and HFI_TLS_CERT_FILE and HFI_TLS_KEY_FILE are not');
-    return [plain];
+    return [plain, ...peers];
   }
   const tls = { cert, key };
   try {
@@ -43,7 +45,7 @@ export function readListeners(env: Environment): [Listener, ...Listener[]] {
   } catch (error) {
     throw new ConfigError(`HFI_TLS_CERT_FILE and HFI_TLS_KEY_FILE can not be used: ${reasonOf(error)}`);
   }
-  return more === undefined ? [{ ...plain, tls }] : [plain, { ...address('HFI_TLS_LISTEN', more), tls }];
+  return more === undefined ? [{ ...plain, tls }, ...peers] : [plain, { ...address('HFI_TLS_LISTEN', more), tls }, ...peers];
 }
 
 function address(name: string, text: string): Listener {

@@ -43,6 +43,8 @@ export interface TokensOptions {
   readonly ask: (name: string) => Promise<StoredToken | undefined>;
   /** Asks Kubernetes whose token it is; undefined for whom it doesn't know. @throws ReviewUnavailable */
   readonly kubernetes?: ((token: string) => Promise<Caller | { readonly stranger: string } | undefined>) | undefined;
+  /** Whether a sidecar stands before the control plane: then a proxy shows its certificate, too. */
+  readonly inMesh: boolean;
   readonly clock: Clock;
   /** What each caller may do a second. */
   readonly limits: Readonly<Record<Budget, { take(name: string): void }>>;
@@ -74,6 +76,10 @@ export class Tokens {
     const name = nameIn(presented);
     if (name === undefined) return this.#reviewed(presented);
     return this.#judge(await this.#issued(name, trust), digest);
+  }
+
+  get inMesh(): boolean {
+    return this.#options.inMesh;
   }
 
   /** Takes one of what a caller may do. @throws Problem `too-many-requests` */

@@ -1,6 +1,8 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import { HEADER_PROXY } from '../../../filter/assembly/protocol.ts';
 import type { Caller, Role } from '../access/caller.ts';
+import { isFromSidecar, workloadOf } from '../access/certificate.ts';
+import { inWords, seesNamespace } from '../access/scope.ts';
 import type { Budget, Tokens, Trust } from '../access/tokens.ts';
 import type { Env } from './env.ts';
 import { Problem } from './problem.ts';
@@ -35,7 +37,30 @@ export function only(roles: readonly Role[], budget: Budget | undefined, trust: 
 
 export const readers = only(READERS, 'reads');
 export const writers = only(WRITERS, undefined);
-export const proxies = only(PROXIES, 'polls', 'served');
+const proxyTokens = only(PROXIES, 'polls', 'served');
+
+/** Proxies. In the mesh, one is of the namespace that its certificate says, whatever more its token may. */
+export const proxies: Guard = (tokens) => {
+  const guard = proxyTokens(tokens);
+  return (c, next) =>
+    guard(c, async () => {
+      if (tokens.inMesh) c.set('actor', narrowed(c.get('actor'), certifiedNamespace(c)));
+      await next();
+    });
+};
+
+function narrowed(caller: Caller, namespace: string): Caller {
+  if (seesNamespace(caller, namespace)) return { ...caller, namespaces: [namespace] };
+  throw new Problem('forbidden', `The token is for ${inWords(caller)}, and the certificate is of namespace ${JSON.stringify(namespace)}.`);
+}
+
+/** @throws Problem `forbidden` when the request didn't come through the own sidecar, or from no workload of the mesh */
+function certifiedNamespace(c: Context<Env>): string {
+  const sidecar = isFromSidecar(c.env?.incoming?.socket.remoteAddress);
+  const workload = sidecar ? workloadOf(c.req.header('x-forwarded-client-cert') ?? '') : undefined;
+  if (workload === undefined) throw new Problem('forbidden', 'A proxy must come through the mesh, with the certificate of its workload.');
+  return workload.namespace;
+}
 const admins = only(ADMINS, 'reads');
 
 /** Administrators of everything: who has a scope can't give others what it hasn't itself, nor take it away. */

@@ -37,6 +37,11 @@ export class RateLimit {
     bucket.left -= 1;
   }
 
+  /** How many names are remembered. */
+  get size(): number {
+    return this.#buckets.size;
+  }
+
   #leftOf({ left, at }: { left: number; at: number }, now: number): number {
     return Math.min(this.#burst, left + ((now - at) / 1000) * this.#perSecond);
   }
