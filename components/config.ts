@@ -1,6 +1,7 @@
 import { RunError } from '@pulumi/pulumi';
 import { z } from 'zod';
 import { parseDuration } from '../services/policy/duration.ts';
+import { guardrails } from '../services/policy/guardrails.ts';
 import { fieldErrors } from '../services/policy/problems.ts';
 import { images } from './images.ts';
 import { isSchedule } from './schedule.ts';
@@ -199,6 +200,11 @@ export const stackSchema = z.strictObject({
   mesh: mesh.prefault({}).describe('What the mesh gets.'),
   demo: demo.prefault({}).describe('A demo app to break.'),
   monitoring: monitoring.prefault({}).describe('What watches HFI itself.'),
+  guardrails: guardrails
+    .optional()
+    .describe(
+      'What no policy may go beyond, whoever applies it ([reference](guardrails.md)). Missing: nothing but the namespaces of the system is closed.',
+    ),
   images: imageTable.prefault({}).describe('Every image there is, by exact tag; a digest may follow (`name:tag@sha256:…`).'),
 });
 

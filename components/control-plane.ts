@@ -160,6 +160,7 @@ function podSpec(args: ControlPlaneArgs, account: pulumi.Input<string>, tokens: 
         env: [
           { name: 'NODE_ENV', value: 'production' },
           { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
+          { name: 'HFI_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
           { name: 'HFI_REPLICA', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
           { name: 'HFI_LISTEN', value: `0.0.0.0:${CONTROL_PLANE_PORT}` },
           { name: 'HFI_ADVERTISE_URL', value: `http://$(POD_IP):${args.peerPort ?? CONTROL_PLANE_PORT}` },

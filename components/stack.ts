@@ -8,6 +8,7 @@ import { Credentials } from './credentials.ts';
 import { DemoApp } from './demo-app.ts';
 import { Etcd, etcdNames } from './etcd.ts';
 import { EtcdUpkeep } from './etcd-upkeep.ts';
+import { guardrailsFile } from './guardrails.ts';
 import { mirrored } from './images.ts';
 import { InMesh, PEER_PORT, sidecar } from './in-mesh.ts';
 import { MeshFilter } from './mesh-filter.ts';
@@ -111,6 +112,7 @@ export class Hfi extends pulumi.ComponentResource {
       );
       additions.push(addition);
     }
+    if (config.guardrails !== undefined) additions.push(guardrailsFile(config.guardrails, system.name, own));
     if (inMesh) new InMesh('in-mesh', { namespace: system.name, meshNamespaces: meshNamespaces(config) }, own);
     this.controlPlane = new ControlPlane(
       'control-plane',

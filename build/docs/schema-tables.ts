@@ -59,7 +59,10 @@ function typeOf(schema: JsonSchema): string {
   if (schema.const !== undefined) return code(String(schema.const));
   if (schema.anyOf !== undefined && schema.properties === undefined) return schema.anyOf.map(typeOf).join(' or ');
   if (schema.items !== undefined) return 'list';
-  if (schema.type === 'object' && schema.properties === undefined) return 'map of texts';
+  if (schema.type === 'object' && schema.properties === undefined) {
+    const entries = typeof schema.additionalProperties === 'object' ? schema.additionalProperties : {};
+    return entries.properties === undefined ? 'map of texts' : 'map of objects';
+  }
   return schema.type === 'string' ? (schema.format ?? 'text') : (schema.type ?? '');
 }
 

@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { z } from '@hono/zod-openapi';
+import type { Guardrails } from '../policy/guardrails.ts';
 import { pathText } from '../policy/problems.ts';
 import { ROLES } from './access/caller.ts';
 import { readTokenReview, type TokenReviewConfig } from './access/kubernetes/settings.ts';
 import type { Token } from './access/tokens.ts';
 import { ConfigError, type Environment, oneOf, url, whole } from './environment.ts';
+import { readGuardrails } from './guardrails/settings.ts';
 import { type Listener, readListeners } from './listen.ts';
 import type { EtcdConfig } from './store/client.ts';
 import { readEtcd } from './store/settings.ts';
@@ -15,6 +17,10 @@ export interface Config {
   readonly listeners: readonly Listener[];
   readonly etcd: EtcdConfig;
   readonly tokens: readonly Token[];
+  /** What no policy may go beyond; undefined = nothing was set. */
+  readonly guardrails: Guardrails | undefined;
+  /** The namespace that it runs in, where it runs in one. */
+  readonly ownNamespace: string | undefined;
   /** Whether a sidecar stands before it, which says whose certificate a connection has. */
   readonly inMesh: boolean;
   /** How Kubernetes is asked for tokens; undefined = it isn't. */
@@ -69,6 +75,8 @@ export function readConfig(env: Environment): Config {
     listeners: readListeners(env),
     etcd: readEtcd(env),
     tokens: readTokens(env.HFI_TOKENS_FILE),
+    guardrails: readGuardrails(env),
+    ownNamespace: env.HFI_NAMESPACE,
     inMesh: oneOf('HFI_IN_MESH', env.HFI_IN_MESH ?? 'off', ['on', 'off']) === 'on',
     tokenReview: readTokenReview(env),
     replica: env.HFI_REPLICA ?? hostname(),

@@ -9,6 +9,7 @@ import { asResource } from './api/proxies.ts';
 import { RateLimit } from './api/rate-limit.ts';
 import type { Config } from './config.ts';
 import { Fleet } from './fleet/fleet.ts';
+import { Guard } from './guardrails/guard.ts';
 import { addGauges, makeMetrics } from './metrics.ts';
 import { Peers } from './replicas/peers.ts';
 import { pause, type Runtime } from './runtime.ts';
@@ -70,11 +71,13 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
     fresh: () => copyAge() <= config.staleMs,
   };
 
+  const guard = new Guard(config.guardrails, config.ownNamespace);
   const fleet: Fleet = new Fleet({
     runtime,
     fresh: copy.fresh,
     measureCompile: (milliseconds) => metrics.compile.observe(milliseconds / 1000),
     woken: () => metrics.wakes.inc(),
+    guard: (entry, identity) => guard.allowed(entry, identity),
     leftOut: (policies) => log.error({ policies }, 'policies are left out: with them a ruleset would be larger than a filter takes'),
     ended: (stored) => void noteEnd(stored),
   });
@@ -117,6 +120,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
       },
     }),
     randomBytes,
+    guard,
     writeLimit: new RateLimit(config.writesPerSecond, config.writeBurst, runtime.clock),
     metrics,
     log,

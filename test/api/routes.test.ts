@@ -115,6 +115,14 @@ const CASES: Readonly<Record<string, Case>> = {
     forbidden: ['editor', 'viewer', 'proxy'],
     path: '/v1/tokens/made',
   },
+  'get /v1/guardrails': {
+    good: (r) => r.ask('GET', '/v1/guardrails'),
+    status: 200,
+    bad: (r) => r.ask('PUT', '/v1/guardrails'),
+    refused: 405,
+    forbidden: none,
+    path: '/v1/guardrails',
+  },
   'get /v1/status': {
     good: (r) => r.ask('GET', '/v1/status'),
     status: 200,

@@ -33,7 +33,9 @@ export default class PolicyDescribe extends HfiCommand {
         `${`Rule ${i}`.padEnd(10)} ${matchInWords(rule.match)}: ${faultInWords(rule.fault)}${ends === null ? '' : `, ends in ${timeLeft(ends)}`}`,
       );
     });
-    this.say(`Proxies    ${rollout.acknowledged} of ${rollout.selected} run it`);
+    for (const why of status.heldBack) this.say(`Held back  ${why}`);
+    const only = status.chosen === null ? '' : ', and it is for no others (hfi guardrails)';
+    this.say(`Proxies    ${rollout.acknowledged} of ${rollout.selected} run it${only}`);
     for (const proxy of rollout.proxies)
       this.say(`  ${proxy.acknowledged ? 'runs it ' : 'not yet '} ${proxy.name}${proxy.reason === null ? '' : `  (${proxy.reason})`}`);
     if (rollout.incomplete.length > 0) this.note(`warning: could not ask replica ${rollout.incomplete.join(', ')}`);

@@ -6,6 +6,7 @@ import { StoreRefused, StoreUnavailable } from '../store/store.ts';
 import { auditRoutes } from './audit.ts';
 import { docsRoutes } from './docs.ts';
 import type { Env } from './env.ts';
+import { guardrailRoutes } from './guardrails.ts';
 import { healthRoutes } from './health.ts';
 import { observe } from './observe.ts';
 import type { Parts } from './parts.ts';
@@ -53,6 +54,7 @@ export function makeApp(parts: Parts) {
     .route('/', rolloutRoutes(parts))
     .route('/', auditRoutes(parts))
     .route('/', tokenRoutes(parts))
+    .route('/', guardrailRoutes(parts))
     .route('/', statusRoutes(parts))
     .route('/', healthRoutes(parts))
     .route('/', docsRoutes(document as unknown as Parameters<typeof docsRoutes>[0]));

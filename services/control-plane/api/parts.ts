@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Tokens } from '../access/tokens.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import type { Guard } from '../guardrails/guard.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Peers } from '../replicas/peers.ts';
 import type { Runtime } from '../runtime.ts';
@@ -28,6 +29,7 @@ export interface Parts {
   readonly tokens: Tokens;
   /** Random bytes for a token that nobody can guess. */
   readonly randomBytes: () => Uint8Array;
+  readonly guard: Guard;
   readonly writeLimit: RateLimit;
   readonly metrics: Metrics;
   readonly log: Logger;

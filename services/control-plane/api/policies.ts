@@ -8,6 +8,7 @@ import type { StoredPolicy } from '../store/store.ts';
 import { readers, writers } from './auth.ts';
 import { readBody } from './body.ts';
 import type { Env } from './env.ts';
+import { guarded } from './guardrails.ts';
 import { onlyIf } from './if-match.ts';
 import { origin } from './origin.ts';
 import type { Parts } from './parts.ts';
@@ -64,6 +65,7 @@ const writeRefusals = refusals(
   'forbidden',
   'conflict',
   'precondition-failed',
+  'guardrail',
   'too-large',
   'unsupported-media-type',
   'too-many-requests',
@@ -74,7 +76,7 @@ const removed = z.object({ result: z.literal('deleted'), name: z.string(), resou
 
 /** Creating, replacing, reading, listing and deleting policies. */
 export function policyRoutes(parts: Parts) {
-  const { store, runtime, tokens } = parts;
+  const { store, runtime, tokens, guard } = parts;
 
   const create = createRoute({
     method: 'post',
@@ -168,15 +170,24 @@ export function policyRoutes(parts: Parts) {
   const write = async (c: Context<Env>, policy: Policy, intent: Intent, dryRun: boolean) => {
     const caller = c.get('actor');
     refuseOutside(caller, policy);
+    const by = origin(c, runtime);
+    const { chosen, warnings } = await guarded(parts, policy, by.time, c);
     refuseOverfull(parts, policy);
-    const { result, stored } = await writePolicy(parts, policy, intent, caller, origin(c, runtime), dryRun);
+    const { result, stored } = await writePolicy(parts, policy, intent, caller, by, dryRun, chosen);
     const now = runtime.clock.now();
     const { selector } = policy.spec;
     // A change is answered without asking around, which would hold it up; whom it reached is in the rollout.
-    const proxies = dryRun ? await selectedAnywhere(parts, selector, c) : parts.fleet.selectedBy(selector);
+    const proxies =
+      chosen !== undefined ? [...chosen] : dryRun ? await selectedAnywhere(parts, selector, c) : parts.fleet.selectedBy(selector);
     return {
       etag: etag(stored),
-      body: { result, policy: asResource(stored, now), warnings: warningsFor(policy), proxies, ...(dryRun ? { dryRun: true } : {}) },
+      body: {
+        result,
+        policy: asResource(stored, now, guard),
+        warnings: [...warningsFor(policy), ...warnings],
+        proxies,
+        ...(dryRun ? { dryRun: true } : {}),
+      },
     };
   };
 
@@ -207,7 +218,7 @@ export function policyRoutes(parts: Parts) {
       const stored = await store.get(name);
       if (stored === undefined || !seesPolicy(c.get('actor'), stored.policy)) throw notThere(name);
       c.header('ETag', etag(stored));
-      return c.json(asResource(stored, runtime.clock.now()), 200);
+      return c.json(asResource(stored, runtime.clock.now(), guard), 200);
     })
     .openapi(list, async (c) => {
       const { limit, cursor } = c.req.valid('query');
@@ -225,7 +236,7 @@ export function policyRoutes(parts: Parts) {
               cursor,
             );
       const now = runtime.clock.now();
-      return c.json({ items: page.items.map((stored) => asResource(stored, now)), nextCursor: page.nextCursor }, 200);
+      return c.json({ items: page.items.map((stored) => asResource(stored, now, guard)), nextCursor: page.nextCursor }, 200);
     })
     .openapi(remove, async (c) => {
       parts.writeLimit.take(c.get('actor').name);

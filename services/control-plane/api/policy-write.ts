@@ -35,6 +35,7 @@ export async function writePolicy(
   scope: Scope,
   origin: Origin,
   dryRun: boolean,
+  chosen: readonly string[] | undefined,
 ): Promise<Written> {
   const { name } = policy.metadata;
   let base = await begin(parts, name, intent, dryRun);
@@ -46,12 +47,12 @@ export async function writePolicy(
       );
     }
     refuseUnless(intent, name, base);
-    const same = base !== undefined && isDeepStrictEqual(base.policy.spec, policy.spec) && !hasDuration(policy);
+    const same = base !== undefined && isSame(base, policy, chosen);
     const result = base === undefined ? 'created' : same ? 'unchanged' : 'configured';
     if (dryRun) {
-      return { result, stored: base !== undefined && same ? base : planned(policy, base, origin) };
+      return { result, stored: base !== undefined && same ? base : planned(policy, base, origin, chosen) };
     }
-    const outcome = base !== undefined && same ? await parts.store.unchanged(base) : await parts.store.put(policy, base, origin);
+    const outcome = base !== undefined && same ? await parts.store.unchanged(base) : await parts.store.put(policy, base, origin, chosen);
     if (outcome.done) return { result, stored: outcome.value };
     base = outcome.current;
   }
@@ -113,11 +114,16 @@ function refuseUnless(intent: Intent, name: string, base: StoredPolicy | undefin
   throw new Problem('precondition-failed', `The policy ${quoted} is at version ${base.revision} now.`);
 }
 
+/** Whether a write would change nothing, not even when a rule ends or whom it hits. */
+function isSame(base: StoredPolicy, policy: Policy, chosen: readonly string[] | undefined): boolean {
+  return isDeepStrictEqual(base.policy.spec, policy.spec) && isDeepStrictEqual(base.chosen, chosen) && !hasDuration(policy);
+}
+
 function hasDuration(policy: Policy): boolean {
   return policy.spec.rules.some((rule) => rule.fault.duration_seconds > 0);
 }
 
 /** What a write would make, for a dry run. */
-function planned(policy: Policy, base: StoredPolicy | undefined, { time }: Origin): StoredPolicy {
-  return { policy, createdAt: base?.createdAt ?? time, appliedAt: time, revision: base?.revision ?? 0, lease: '0' };
+function planned(policy: Policy, base: StoredPolicy | undefined, { time }: Origin, chosen: readonly string[] | undefined): StoredPolicy {
+  return { policy, createdAt: base?.createdAt ?? time, appliedAt: time, revision: base?.revision ?? 0, lease: '0', chosen };
 }

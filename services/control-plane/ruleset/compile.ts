@@ -10,6 +10,7 @@ import {
 } from '../../../filter/assembly/layout.ts';
 import { ruleEnd } from '../../policy/end.ts';
 import type { Direction, Policy } from '../../policy/schema.ts';
+import type { TextMatch } from '../../policy/string-match.ts';
 import { Block } from './block.ts';
 import { type OrderedRule, writeTable } from './table.ts';
 
@@ -17,6 +18,8 @@ import { type OrderedRule, writeTable } from './table.ts';
 export interface Applied {
   readonly policy: Policy;
   readonly appliedAt: number;
+  /** Paths that none of its rules is for, whatever they say. */
+  readonly never?: readonly TextMatch[] | undefined;
 }
 
 /**
@@ -50,7 +53,7 @@ export function rulesetVersion(bytes: Uint8Array): string {
 /** The order of decision: higher priority first, then by policy name, then as the policy lists its rules. */
 function inOrder(entries: readonly Applied[], now: number): (OrderedRule & { direction: Direction })[] {
   const sorted = [...entries].sort((a, b) => b.policy.spec.priority - a.policy.spec.priority || byName(a.policy, b.policy));
-  return sorted.flatMap(({ policy, appliedAt }) =>
+  return sorted.flatMap(({ policy, appliedAt, never }) =>
     policy.spec.rules.flatMap((rule, i) => {
       const end = ruleEnd(rule, appliedAt);
       if (end !== 0 && end <= now) return [];
@@ -59,6 +62,7 @@ function inOrder(entries: readonly Applied[], now: number): (OrderedRule & { dir
           rule,
           end,
           appliedAt,
+          never,
           name: `${policy.metadata.name}/${i}`,
           direction: policy.spec.direction,
           shadow: policy.spec.mode === 'shadow',

@@ -63,9 +63,10 @@ export class EtcdStore implements Store {
     return pageOf(items, limit, (item) => item.policy.metadata.name);
   }
 
-  async put(policy: Policy, base: StoredPolicy | undefined, origin: Origin): Promise<Outcome<StoredPolicy>> {
+  async put(policy: Policy, base: StoredPolicy | undefined, origin: Origin, chosen?: readonly string[]): Promise<Outcome<StoredPolicy>> {
     const name = policy.metadata.name;
-    const value: PolicyValue = { policy, createdAt: base?.createdAt ?? origin.time, appliedAt: origin.time };
+    const times = { createdAt: base?.createdAt ?? origin.time, appliedAt: origin.time };
+    const value: PolicyValue = { policy, ...times, ...(chosen === undefined ? {} : { chosen }) };
     const lease = await this.#leaseFor(policyEnd(policy, origin.time));
     const put: IRequestOp = { request_put: { key: policyKey(name), value: encode(value), ...(lease === '0' ? {} : { lease }) } };
     const audit = this.#audit(base === undefined ? 'create' : 'replace', name, base, policy, origin);

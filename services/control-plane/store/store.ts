@@ -11,6 +11,8 @@ export interface StoredPolicy {
   readonly appliedAt: number;
   /** The store's revision of its last change; `resourceVersion` in the API. */
   readonly revision: number;
+  /** The only proxies that it is for, by name, where guardrails limit how many; undefined = all that it selects. */
+  readonly chosen?: readonly string[] | undefined;
   /** The lease that sweeps it after its end; `0` when it never ends. */
   readonly lease: string;
 }
@@ -65,8 +67,8 @@ export interface Store {
   get(name: string): Promise<StoredPolicy | undefined>;
   /** Policies by name, beginning after the name `after`. */
   list(limit: number, after: string): Promise<Page<StoredPolicy>>;
-  /** Creates (`base` undefined) or replaces the policy, if it is still at `base`. */
-  put(policy: Policy, base: StoredPolicy | undefined, origin: Origin): Promise<Outcome<StoredPolicy>>;
+  /** Creates (`base` undefined) or replaces the policy, if it is still at `base`. @param chosen the only proxies that it is for */
+  put(policy: Policy, base: StoredPolicy | undefined, origin: Origin, chosen?: readonly string[]): Promise<Outcome<StoredPolicy>>;
   /** Asks whether the policy is still at `base`. */
   unchanged(base: StoredPolicy): Promise<Outcome<StoredPolicy>>;
   /** Removes the policy if it is still at `base`; gives the revision of the removal. */

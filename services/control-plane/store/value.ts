@@ -27,6 +27,7 @@ export interface PolicyValue {
   readonly policy: Policy;
   readonly createdAt: number;
   readonly appliedAt: number;
+  readonly chosen?: readonly string[] | undefined;
 }
 
 /** Reads a policy's key and value; undefined when something else wrote there. */
@@ -39,6 +40,7 @@ export function readPolicy(pair: IKeyValue): StoredPolicy | undefined {
       policy: value.policy,
       createdAt: value.createdAt,
       appliedAt: value.appliedAt,
+      ...(Array.isArray(value.chosen) ? { chosen: value.chosen } : {}),
       revision: Number(pair.mod_revision),
       lease: pair.lease,
     };
