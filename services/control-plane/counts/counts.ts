@@ -176,7 +176,8 @@ export class Counts {
       this.#events.ignored('unknown-rule');
       return;
     }
-    if (identity === undefined || !selects(stored.policy.spec.selector, identity)) {
+    // One that guardrails didn't choose never had it.
+    if (identity === undefined || !selects(stored.policy.spec.selector, identity) || stored.chosen?.includes(proxy) === false) {
       this.#events.ignored('not-selected');
       return;
     }
