@@ -111,7 +111,14 @@ describe('API: who may do what, and when', () => {
     assert.deepEqual(new Set(statuses.slice(0, 10)), new Set([200]));
     const refused = statuses.filter((status) => status === 429).length;
     assert.ok(refused >= 15 && refused <= 20, `${refused} of 30`);
-    for (const path of ['/v1/status', '/v1/audit', '/v1/proxies', '/v1/rollout?revision=1', '/v1/policies/there']) {
+    for (const path of [
+      '/v1/status',
+      '/v1/audit',
+      '/v1/proxies',
+      '/v1/rollout?revision=1',
+      '/v1/policies/there',
+      '/v1/policies/there/counts',
+    ]) {
       const reply = await strict.ask('GET', path, { role: 'viewer' });
       assert.deepEqual([reply.status, reply.body.code], [429, 'too-many-requests'], path);
       assert.ok(Number(reply.headers.get('retry-after')) >= 1);
