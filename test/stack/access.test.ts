@@ -12,7 +12,7 @@ const roles = [
 ];
 
 describe('the stack: access', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let plain: Program;
   let full: Program;
 

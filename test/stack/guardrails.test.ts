@@ -13,7 +13,7 @@ const GUARDRAILS = {
 };
 
 describe('the stack: guardrails', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   const find = ({ registered }: Program, type: RegExp, name: string) => registered.find((one) => type.test(one.type) && one.name === name);
   const podOf = (program: Program) => find(program, /Deployment$/, 'hfi-control-plane')?.inputs.spec.template.spec;
   const envOf = (program: Program): { name: string; value?: string; valueFrom?: object }[] => podOf(program).containers[0].env;

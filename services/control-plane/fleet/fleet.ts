@@ -5,7 +5,7 @@ import { type Identity, selects } from '../../policy/selector.ts';
 import { compileRuleset } from '../ruleset/compile.ts';
 import type { Cancel, Runtime } from '../runtime.ts';
 import type { Change, StoredPolicy } from '../store/store.ts';
-import { Choices, isFor } from './choices.ts';
+import { Choices } from './choices.ts';
 import { Compiler, type CompilerGuard, Group, nextEnd } from './group.ts';
 import { identityKey } from './identity.ts';
 import { connectedUntil, type Hello, isConnected, type KnownProxy, listedUntil, type PollAnswer } from './proxy.ts';
@@ -270,8 +270,8 @@ export class Fleet {
   }
 
   #compile(identity: Identity, choice: string): Group['ruleset'] {
-    const policies = readable(identity) ? [...this.#policies.values()].filter((stored) => isFor(stored, choice)) : [];
-    return this.#compiler.compile(policies, identity, this.#options.runtime.clock.now());
+    const policies = readable(identity) ? this.#policies.values() : [];
+    return this.#compiler.compile(policies, identity, this.#options.runtime.clock.now(), choice);
   }
 
   /** Compiles anew for the identities that `concerned` picks, and wakes their proxies where the bytes changed. */

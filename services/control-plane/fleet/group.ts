@@ -3,6 +3,7 @@ import { ruleEnd } from '../../policy/end.ts';
 import { type Identity, selects } from '../../policy/selector.ts';
 import { type Applied, compileRuleset, rulesetVersion } from '../ruleset/compile.ts';
 import type { StoredPolicy } from '../store/store.ts';
+import { isFor } from './choices.ts';
 
 /** The bytes that proxies run, with their version. */
 export interface Ruleset {
@@ -57,10 +58,14 @@ export class Compiler {
     this.#guard = guard;
   }
 
-  /** The ruleset of the policies that select `identity`; those that ended by `now` are left out. */
-  compile(policies: Iterable<StoredPolicy>, identity: Identity, now: number): Ruleset {
+  /**
+   * The ruleset of the policies that select `identity`; those that ended by `now` are left out.
+   *
+   * @param choice the policies that chose the proxies among all that they select, with spaces between them
+   */
+  compile(policies: Iterable<StoredPolicy>, identity: Identity, now: number, choice = ''): Ruleset {
     const live = [...policies]
-      .filter((stored) => selects(stored.policy.spec.selector, identity) && liveRules(stored, now) > 0)
+      .filter((stored) => selects(stored.policy.spec.selector, identity) && isFor(stored, choice) && liveRules(stored, now) > 0)
       .flatMap((stored) => this.#guard(stored, identity) ?? []);
     live.sort((a, b) => (a.policy.metadata.name < b.policy.metadata.name ? -1 : 1));
     const parts = live.map((stored) => `${stored.policy.metadata.name}@${stored.revision}:${liveRules(stored, now)}`);
