@@ -1,7 +1,7 @@
 import { presentNs, setAnchor } from './clock';
 import { LOG_INFO, LOG_WARN, logText, resultAt, resultLength, setSharedData, sharedData } from './host';
-import { inboundRules, outboundRules, takeRuleset } from './in-force';
-import { countAccepted } from './metrics';
+import { halted, inboundRules, outboundRules, takeRuleset } from './in-force';
+import { countAccepted, showHalted } from './metrics';
 import { REFUSED_NOT, refusalText } from './ruleset';
 import { addAscii, addBytes, addNumber, beginText, textLength, textStart } from './text';
 
@@ -66,15 +66,19 @@ export function publishState(version: usize, controlPlaneMs: f64, atNs: u64, lea
 
 /** Reads what the elected VM published and catches up with it. @returns whether this VM now runs another ruleset */
 export function refresh(): bool {
-  let keyLength = key('hfi/state');
-  if (!sharedData(textStart(), keyLength) || resultLength != STATE_BYTES) return false;
-  memory.copy(state, resultAt, STATE_BYTES);
-  takeState();
-  if (noVersion(state) || sameVersion(state, loadedVersion)) return false;
-  keyLength = key('hfi/ruleset');
+  if (!readState() || noVersion(state) || sameVersion(state, loadedVersion)) return false;
+  const keyLength = key('hfi/ruleset');
   if (!sharedData(textStart(), keyLength) || resultLength < VERSION_BYTES) return false;
   if (sameVersion(resultAt, loadedVersion)) return false;
   return load_(resultAt, resultAt + VERSION_BYTES, resultLength - VERSION_BYTES);
+}
+
+function readState(): bool {
+  const keyLength = key('hfi/state');
+  if (!sharedData(textStart(), keyLength) || resultLength != STATE_BYTES) return false;
+  memory.copy(state, resultAt, STATE_BYTES);
+  takeState();
+  return true;
 }
 
 function takeState(): void {
@@ -102,19 +106,22 @@ export function takeReceived(version: usize, bytes: usize, length: u32): u32 {
   if (reason != REFUSED_NOT) return reason;
   memory.copy(loadedVersion, version, VERSION_BYTES);
   countAccepted();
+  showHalted(halted);
   beginText();
   addAscii('hfi: ruleset ');
   addBytes(version, VERSION_BYTES);
   addAscii(' in force, ');
   addNumber(inboundRules + outboundRules);
-  addAscii(' rules');
+  addAscii(halted ? ' rules, halted: no faults until a resume' : ' rules');
   logText(LOG_INFO);
   return REFUSED_NOT;
 }
 
-/** Whether this VM may fault a request now. Looks once more at what is shared before it says no. */
+/**
+ * Whether this VM may fault a request now. Looks once more at what is shared before it says no, but takes no ruleset: the rule that it is
+ * asked for lies in the one in force.
+ */
 export function leaseHolds(): bool {
   if (presentNs() < leaseUntil) return true;
-  refresh();
-  return presentNs() < leaseUntil;
+  return readState() && sameVersion(state, loadedVersion) && presentNs() < leaseUntil;
 }

@@ -2,9 +2,10 @@ import { NS_PER_MS, presentNs } from './clock';
 import { nextDeadline } from './delays';
 import { leads, resign } from './election';
 import { leaderQueue, leaseUntil, loadedVersion, noVersion, refresh } from './exchange';
+import { endFaults } from './halt';
 import { actOn, dequeue, LOG_WARN, logText, setTick, wakeQueue } from './host';
-import { inboundRules, outboundRules } from './in-force';
-import { showConnected, showLease, showRules } from './metrics';
+import { halted, inboundRules, outboundRules } from './in-force';
+import { showConnected, showHalted, showLease, showRules } from './metrics';
 import { confirm, forgetPoll, leaseLeft, pollDue, pollWhenDue } from './poll';
 import { releaseDue } from './release';
 import { primaryRoot } from './roots';
@@ -35,6 +36,7 @@ export function startLoop(): void {
   nextChores = 0;
   choresDone = 0;
   refresh();
+  obey();
   // The present root may be one that is just being removed.
   actOn(primaryRoot());
   arm(presentNs() + NS_PER_MS);
@@ -59,8 +61,18 @@ export function tick(root: u32): void {
   rearm();
 }
 
+/** After a ruleset may have been taken. Leaves the primary root as the acting context. */
+function obey(): void {
+  if (!halted) return;
+  endFaults();
+  actOn(primaryRoot());
+}
+
 function chores(): void {
-  if (refresh()) wakeLeader();
+  if (refresh()) {
+    obey();
+    wakeLeader();
+  }
   showLife();
   const led = leading;
   leading = leads();
@@ -70,6 +82,7 @@ function chores(): void {
     pollWhenDue();
     showLease(leaseLeft());
     showRules(inboundRules + outboundRules);
+    showHalted(halted);
     sayLeaseEnd();
   }
 }
@@ -90,6 +103,7 @@ export function woken(queue: u32): void {
   while (dequeue(queue)) {}
   const changed = refresh();
   if (changed) {
+    obey();
     showLife();
     wakeLeader();
   }
@@ -102,6 +116,7 @@ function wakeLeader(): void {
 
 /** A poll was answered: shows at once what this VM runs now, and sets the timer by it. */
 export function pollAnswered(root: u32): void {
+  obey();
   showLife();
   if (leading) confirm();
   actOn(root);

@@ -7,7 +7,7 @@ import { ABORT, GO_ON, holdStream, takePlaceToHold } from './delays';
 import { drawDelay } from './draw-delay';
 import { leaseHolds } from './exchange';
 import { note, property, requestHeaders, resultAt, resultLength } from './host';
-import { block, inboundRules, inboundTable, inboundThreshold, outboundRules, outboundTable, outboundThreshold } from './in-force';
+import { block, halted, inboundRules, inboundTable, inboundThreshold, outboundRules, outboundTable, outboundThreshold } from './in-force';
 import {
   ACTION_ABORT,
   ACTION_ABORT_RESPONSE,
@@ -57,6 +57,8 @@ export function decideRequest(stream: u32, rootDirection: u32, last: bool): u32 
   if (!requestHeaders()) return CONTINUE;
   const rule = decidingRule(inbound ? inboundTable : outboundTable, resultAt, resultLength);
   if (rule == 0 || (isSticky(rule) ? stickyDraw(rule) : drawn) >= thresholdNow(rule) || !leaseHolds()) return CONTINUE;
+  // It would have fired: the halt is why it doesn't. Before an injection is counted, so that a resume goes on where it was.
+  if (halted) return CONTINUE;
   if (isCounted(rule) && !takesInjection(rule)) return CONTINUE;
   if ((load<u32>(rule + RULE_FLAGS) & FLAG_SHADOW) != 0) {
     countShadowed();

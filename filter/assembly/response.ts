@@ -18,7 +18,7 @@ import {
 import { holdUntil } from './loop';
 import { countDelay, countResponseChange } from './metrics';
 import { DETAILS_ABORT } from './protocol';
-import { ANSWERED, actionOf, addState, stateOf, tracked } from './streams';
+import { ANSWERED, actionOf, addState, BODY_STAYS_RESPONSE, ENDED, stateOf, tracked } from './streams';
 
 const CONTINUE: u32 = 0;
 const STOP: u32 = 1;
@@ -31,6 +31,10 @@ export function responseHead(stream: u32, last: bool): u32 {
   if (record == 0 || (stateOf(record) & ANSWERED) != 0) return CONTINUE;
   // An answer of our own comes by here as well.
   addState(record, ANSWERED);
+  if ((stateOf(record) & ENDED) != 0) {
+    addState(record, BODY_STAYS_RESPONSE);
+    return CONTINUE;
+  }
   const action = actionOf(record);
   const flags = load<u32>(action + ACTION_FLAGS);
   const delay = load<u32>(action + ACTION_DELAY);
@@ -55,7 +59,7 @@ export function responseHead(stream: u32, last: bool): u32 {
 
 export function responseTrailers(stream: u32): void {
   const record = tracked(stream);
-  if (record == 0) return;
+  if (record == 0 || (stateOf(record) & ENDED) != 0) return;
   const action = actionOf(record);
   const offset = load<u32>(action + ACTION_RESPONSE);
   if (offset == 0) return;
