@@ -8,11 +8,13 @@ import { asResource } from './api/proxies.ts';
 import { RateLimit } from './api/rate-limit.ts';
 import type { Config } from './config.ts';
 import { Fleet } from './fleet/fleet.ts';
+import { Halts } from './fleet/halts.ts';
 import { addGauges, makeMetrics } from './metrics.ts';
 import { Peers } from './replicas/peers.ts';
 import { pause, type Runtime } from './runtime.ts';
 import { makeClient } from './store/client.ts';
 import { EtcdStore } from './store/etcd.ts';
+import { EtcdHalts } from './store/etcd-halts.ts';
 import { Follower } from './store/follower.ts';
 import type { StoredPolicy } from './store/store.ts';
 
@@ -42,11 +44,17 @@ export interface ControlPlane {
 
 /** Puts one replica together. Everything that it takes from outside is in `surroundings`. */
 export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundings): ControlPlane {
-  const store = new EtcdStore(makeClient(config.etcd), runtime, { keepEndedSeconds: KEEP_ENDED_SECONDS });
+  const client = makeClient(config.etcd);
+  const store = new EtcdStore(client, runtime, { keepEndedSeconds: KEEP_ENDED_SECONDS });
+  const haltStore = new EtcdHalts(client, runtime);
   const metrics = makeMetrics();
   let serving = true;
 
   const follower = new Follower(() => makeClient(config.etcd), runtime, {
+    halted: (lost) => {
+      if (lost !== undefined) halts.lost(lost);
+      halts.caughtUp();
+    },
     changed: (changes) => fleet.change(changes),
     ready: () => log.info('the policies are there'),
     note: (what, details) => {
@@ -67,9 +75,19 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     fresh: () => copyAge() <= config.staleMs,
   };
 
+  const halts: Halts = new Halts({
+    runtime,
+    store: haltStore,
+    followed: follower.halts,
+    seen: () => follower.revision,
+    changed: () => fleet.changeHalts(),
+    note: (what, details) => log.warn(details, what),
+  });
+
   const fleet: Fleet = new Fleet({
     runtime,
     fresh: copy.fresh,
+    halted: (namespace) => halts.of(namespace) !== undefined,
     measureCompile: (milliseconds) => metrics.compile.observe(milliseconds / 1000),
     woken: () => metrics.wakes.inc(),
     leftOut: (policies) => log.error({ policies }, 'policies are left out: with them a ruleset would be larger than a filter takes'),
@@ -98,6 +116,8 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     store,
     copy,
     fleet,
+    halts,
+    haltStore,
     peers,
     tokens: new Tokens(config.tokens),
     writeLimit: new RateLimit(config.writesPerSecond, config.writeBurst, runtime.clock),
@@ -111,6 +131,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
   addGauges(metrics, {
     policies: () => countPolicies(follower.policies.values(), runtime.clock.now()),
     proxies: () => countProxies([...fleet.proxies].map((proxy) => asResource(proxy, config.replica, runtime.clock.now()))),
+    halts: () => halts.counts(),
     waiting: () => fleet.waiting,
     copyAge: () => copyAge() / 1000,
     following: () => follower.following,
@@ -137,6 +158,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     },
     async stop() {
       follower.stop();
+      halts.stop();
       fleet.stop();
       store.close();
     },

@@ -63,13 +63,13 @@ export function rulesetRoutes(parts: Parts) {
         content: { 'application/octet-stream': { schema: z.any().openapi({ type: 'string', format: 'binary' }) } },
       },
       304: { description: 'Nothing new.' },
-      ...refusals('invalid', 'unauthenticated', 'forbidden', 'layout-mismatch', 'store-unavailable'),
+      ...refusals('invalid', 'unauthenticated', 'forbidden', 'conflict', 'layout-mismatch', 'store-unavailable'),
     },
   });
 
   return new OpenAPIHono<Env>().openapi(route, async (c) => {
     const hello = readHello(c);
-    await caughtUp(parts, wholeNumber(c.req.header(HEADER_REVISION)), c.req.raw.signal);
+    await caughtUp(parts, hello.namespace, wholeNumber(c.req.header(HEADER_REVISION)), c.req.raw.signal);
     const answer = await parts.fleet.poll(hello, preferredWaitMs(c), c.req.raw.signal);
     c.header(HEADER_REVISION, String(parts.copy.lastChange));
     c.header(HEADER_TIME, String(parts.runtime.clock.now()));
@@ -85,6 +85,8 @@ export function rulesetRoutes(parts: Parts) {
         return c.body(null, 304);
       case 'layout':
         throw new Problem('layout-mismatch', `This control plane writes ruleset layout ${LAYOUT_VERSION}.`);
+      case 'lapse':
+        throw new Problem('conflict', 'This proxy refused to be halted; it is not answered, so that its lease ends.');
       case 'stale':
         throw new Problem('store-unavailable', 'This replica has no current copy of the policies.', { retryAfter: 1 });
     }
@@ -97,11 +99,14 @@ const LOOK_AGAIN_MS = 2;
 
 /**
  * Waits until this replica has seen what the proxy has been told of elsewhere. Not for ever: after etcd was restored from a backup, its
- * revisions begin lower.
+ * revisions begin lower. And not with a halt of which etcd may not know, or whose lifting this replica can't see: nobody waits for those.
  */
-async function caughtUp({ copy, runtime }: Parts, revision: number, signal: AbortSignal): Promise<void> {
+async function caughtUp({ copy, halts, runtime }: Parts, namespace: string, revision: number, signal: AbortSignal): Promise<void> {
   const until = runtime.clock.elapsed() + CATCH_UP_MS;
-  while (copy.revision < revision && runtime.clock.elapsed() < until && !signal.aborted) await pause(runtime, LOOK_AGAIN_MS);
+  const mustHalt = (): boolean => halts.isOwn(namespace) || (!copy.fresh() && halts.of(namespace) !== undefined);
+  while (copy.revision < revision && runtime.clock.elapsed() < until && !signal.aborted && !mustHalt()) {
+    await pause(runtime, LOOK_AGAIN_MS);
+  }
 }
 
 /** The most that is kept of a text that a proxy sends for people to read. */

@@ -10,7 +10,8 @@ import { policyEnd } from '../../policy/end.ts';
 import type { Policy } from '../../policy/schema.ts';
 import type { Runtime } from '../runtime.ts';
 import type { EtcdClient } from './client.ts';
-import { AUDIT, auditId, endOf, POLICIES, REPLICAS } from './keys.ts';
+import { readHalt } from './halts.ts';
+import { AUDIT, auditId, endOf, haltKey, NAMESPACE_HALTS, POLICIES, REPLICAS } from './keys.ts';
 import {
   type AuditAction,
   type AuditEntry,
@@ -65,7 +66,7 @@ export class EtcdStore implements Store {
     const lease = await this.#leaseFor(policyEnd(policy, origin.time));
     const put: IRequestOp = { request_put: { key: policyKey(name), value: encode(value), ...(lease === '0' ? {} : { lease }) } };
     const audit = this.#audit(base === undefined ? 'create' : 'replace', name, base, policy, origin);
-    const result = await this.#ifAt(name, base, [put, audit]).catch((error: unknown) => {
+    const result = await this.#ifAt(name, base, [put, audit], haltsOver(policy.spec.selector.namespace)).catch((error: unknown) => {
       // Without an answer the policy may be there, and the lease would take it along: only a refusal is certain.
       if (error instanceof StoreRefused) this.#revoke(lease);
       throw error;
@@ -145,18 +146,28 @@ export class EtcdStore implements Store {
     this.#client.close();
   }
 
-  /** Runs `changes` if the policy is still at `base`, all in one transaction; gives its revision. */
-  async #ifAt(name: string, base: StoredPolicy | undefined, changes: IRequestOp[]): Promise<Outcome<number>> {
+  /** Runs `changes` if the policy is still at `base` and none of the halts is there, all in one transaction; gives its revision. */
+  async #ifAt(
+    name: string,
+    base: StoredPolicy | undefined,
+    changes: IRequestOp[],
+    halts: readonly KeyRange[] = [],
+  ): Promise<Outcome<number>> {
     const key = policyKey(name);
     const result = await asked(
       this.#client.keys.txn({
-        compare: [{ key, target: 'Mod', result: 'Equal', mod_revision: base?.revision ?? 0 }],
+        compare: [
+          { key, target: 'Mod', result: 'Equal', mod_revision: base?.revision ?? 0 },
+          ...halts.map((range) => ({ ...range, target: 'Version', result: 'Equal', version: 0 }) as const),
+        ],
         success: changes,
-        failure: [{ request_range: { key } }],
+        failure: [{ key }, ...halts].map((range) => ({ request_range: range })),
       }),
     );
     if (result.succeeded) return { done: true, value: Number(result.header.revision) };
-    return { done: false, current: first(result.responses[0]?.response_range.kvs ?? []) };
+    const [found, ...halting] = result.responses.map(({ response_range }) => response_range.kvs);
+    const halt = halting.flat().flatMap((pair) => readHalt(pair) ?? [])[0];
+    return { done: false, current: first(found ?? []), halt };
   }
 
   #audit(action: AuditAction, name: string, before: StoredPolicy | undefined, after: Policy | undefined, origin: Origin): IRequestOp {
@@ -181,6 +192,18 @@ export class EtcdStore implements Store {
   }
 }
 
+interface KeyRange {
+  readonly key: Buffer;
+  readonly range_end?: Buffer;
+}
+
+/** Where the halts lie that forbid a policy for this namespace; undefined and `*` = any. */
+function haltsOver(namespace: string | undefined): KeyRange[] {
+  const everything = { key: Buffer.from(haltKey(null)) };
+  if (namespace !== undefined && namespace !== '*') return [everything, { key: Buffer.from(haltKey(namespace)) }];
+  return [everything, { key: Buffer.from(NAMESPACE_HALTS), range_end: Buffer.from(endOf(NAMESPACE_HALTS)) }];
+}
+
 function policyKey(name: string): Buffer {
   return Buffer.from(`${POLICIES}${name}`);
 }
@@ -201,7 +224,8 @@ function pageOf<T>(found: readonly T[], limit: number, cursor: (item: T) => stri
   return { items, nextCursor: found.length > limit && last !== undefined ? cursor(last) : null };
 }
 
-async function asked<T>(call: Promise<T>): Promise<T> {
+/** An answer of etcd. @throws StoreUnavailable, StoreRefused */
+export async function asked<T>(call: Promise<T>): Promise<T> {
   try {
     return await call;
   } catch (error) {
