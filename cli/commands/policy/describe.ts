@@ -1,5 +1,6 @@
 import { HfiCommand } from '../../base.ts';
 import { taken } from '../../client.ts';
+import { haltInWords, haltsOver, resumeCommand } from '../../halts.ts';
 import { nameArg } from '../../name-arg.ts';
 import { timeLeft } from '../../print.ts';
 import { faultInWords, matchInWords, selectorInWords } from '../../words.ts';
@@ -20,11 +21,13 @@ export default class PolicyDescribe extends HfiCommand {
         header: { prefer: 'wait=0' },
       }),
     );
-    if (this.format !== 'table') return this.printValue({ policy, rollout });
     const { metadata, spec, status } = policy;
+    const halts = haltsOver(spec.selector.namespace, (await taken(await client.v1.halt.$get())).halts);
+    if (this.format !== 'table') return this.printValue({ policy, rollout, halts });
     this.say(
       `${metadata.name}  ${status.state}${status.endsAt === null ? ', no end' : `, ends ${status.endsAt} (${timeLeft(status.endsAt)})`}`,
     );
+    for (const halt of halts) this.say(`HALTED     ${haltInWords(halt)}; ${resumeCommand(halt)} lets it go on`);
     this.say(`Applied    ${metadata.appliedAt}, version ${metadata.resourceVersion}`);
     this.say(`Selects    ${selectorInWords(spec.selector)}, ${spec.direction} requests, priority ${spec.priority}`);
     spec.rules.forEach((rule, i) => {
