@@ -17,7 +17,7 @@ export function encode(value: unknown): Buffer {
   return text.length < COMPRESS_FROM_BYTES ? text : gzipSync(text, { level: 1 });
 }
 
-function decode(value: Buffer): unknown {
+export function decode(value: Buffer): unknown {
   return JSON.parse((value[0] === GZIP_FIRST_BYTE ? gunzipSync(value) : value).toString('utf8'));
 }
 
