@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import { durationText } from './delay.ts';
 import { atMostEntries } from './entries.ts';
 import { fault } from './fault.ts';
 import { LIMITS } from './limits.ts';
@@ -56,6 +57,11 @@ export const policySpec = z
       .default('enforce')
       .describe('`shadow` only counts what the policy would have done, and marks it in the access log; it touches nothing.'),
     priority: z.int().min(-1_000_000).max(1_000_000).default(0).describe('Higher is asked first; equal ones go by name.'),
+    lease: durationText(LIMITS.leastLeaseMs, LIMITS.mostLeaseMs, '5s and 1h')
+      .optional()
+      .describe(
+        'The policy ends everywhere unless somebody renews it within this time, again and again: `hfi policy apply --hold` does. Missing: it needs nobody.',
+      ),
     rules: z
       .array(rule)
       .min(1)

@@ -91,14 +91,20 @@ export class Compiler {
   }
 }
 
-/** How many rules of a policy haven't ended. Rules only ever end, so for one revision the number says which. */
+/** How many rules of a policy haven't ended; none of one whose end is written. Rules only ever end, so for one revision the number says which. */
 function liveRules(stored: StoredPolicy, now: number): number {
+  if (stored.ended !== undefined) return 0;
   let live = 0;
   for (const rule of stored.policy.spec.rules) {
     const end = ruleEnd(rule, stored.appliedAt);
     if (end === 0 || end > now) live++;
   }
   return live;
+}
+
+/** Whether some rule of a policy never ends. */
+export function hasNoEnd(stored: StoredPolicy): boolean {
+  return stored.policy.spec.rules.some((rule) => ruleEnd(rule, stored.appliedAt) === 0);
 }
 
 /** When the next of a policy's rules ends, in milliseconds since the epoch; undefined when none will. */
