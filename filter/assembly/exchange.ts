@@ -84,16 +84,20 @@ export function isReceiving(): bool {
 
 /** Reads what the elected VM published and catches up with it. @returns whether this VM now runs another ruleset */
 export function refresh(): bool {
-  let keyLength = key('hfi/state');
-  if (!sharedData(textStart(), keyLength) || resultLength != STATE_BYTES) return false;
-  memory.copy(state, resultAt, STATE_BYTES);
-  takeState();
-  if (noVersion(state) || sameVersion(state, loadedVersion) || isReceiving()) return false;
+  if (!readState() || noVersion(state) || sameVersion(state, loadedVersion) || isReceiving()) return false;
   if (isTaking() && sameVersion(state, takingVersion)) return false;
-  keyLength = key('hfi/ruleset');
+  const keyLength = key('hfi/ruleset');
   if (!sharedData(textStart(), keyLength) || resultLength < VERSION_BYTES) return false;
   if (sameVersion(resultAt, loadedVersion)) return false;
   return take(resultAt, resultAt + VERSION_BYTES, resultLength - VERSION_BYTES, false) == REFUSED_NOT;
+}
+
+function readState(): bool {
+  const keyLength = key('hfi/state');
+  if (!sharedData(textStart(), keyLength) || resultLength != STATE_BYTES) return false;
+  memory.copy(state, resultAt, STATE_BYTES);
+  takeState();
+  return true;
 }
 
 function takeState(): void {
@@ -152,9 +156,9 @@ function taken(reason: u32, length: u32): u32 {
   return publishRuleset(length) ? REFUSED_NOT : REFUSED_TOO_LARGE;
 }
 
-/** Whether this VM may fault a request now. Looks once more at what is shared before it says no. */
+/** Whether this VM may fault a request now. Looks once more at what is shared before it says no, but not for a ruleset: the request's rule is one of the present one. */
 export function leaseHolds(): bool {
   if (presentNs() < leaseUntil) return true;
-  refresh();
+  readState();
   return presentNs() < leaseUntil;
 }
