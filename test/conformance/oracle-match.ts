@@ -1,7 +1,7 @@
-import { RE2 } from 're2-wasm';
 import type { NestedMatch } from '../../services/policy/match.ts';
 import type { Match } from '../../services/policy/schema.ts';
 import type { TextMatch } from '../../services/policy/string-match.ts';
+import { wholeMatches } from '../support/re2.ts';
 
 /**
  * Which requests a match is for, as the policy reference has it, written slowly and obviously. Everything that is compared is a
@@ -10,10 +10,11 @@ import type { TextMatch } from '../../services/policy/string-match.ts';
 
 export interface Request {
   readonly method: string;
-  readonly path: string;
-  readonly authority: string;
-  /** In the order sent; names in lower case, as Envoy keeps them. */
-  readonly headers: readonly (readonly [string, string])[];
+  /** With the query. A CONNECT request has none. */
+  readonly path?: string | undefined;
+  readonly authority?: string | undefined;
+  /** In the order sent; names in lower case, as Envoy keeps them. A value may be bytes that are no text. */
+  readonly headers: readonly (readonly [string, string | Uint8Array])[];
   /** The caller's SPIFFE id. */
   readonly source?: string | undefined;
   /** Where it arrived. */
@@ -35,7 +36,7 @@ function holds(match: NestedMatch, request: Request): boolean {
   return (
     fits(method, bytes(request.method)) &&
     fits(path, pathAlone(request)) &&
-    fits(authority, bytes(request.authority)) &&
+    fits(authority, headerValue(request, ':authority')) &&
     (port === undefined || port === request.port) &&
     headers.every((one) => compares(one, headerValue(request, one.name))) &&
     query.every((one) => compares(one, parameter(request, bytes(one.name)))) &&
@@ -68,26 +69,27 @@ function compares(wanted: TextMatch, value: string | undefined): boolean {
   return given.includes(text);
 }
 
-/** RE2 in Wasm keeps 16 MiB of what it compiled and frees nothing. */
-const compiled = new Map<string, RE2>();
+/** What RE2 said before: to compile an expression takes it long. */
+const said = new Map<string, boolean>();
 
 function matchesRegex(pattern: string, ignoreCase: boolean, value: string): boolean {
-  const text = Buffer.from(value, 'latin1').toString('utf8');
+  const raw = Buffer.from(value, 'latin1');
   // What is no UTF-8 no expression takes.
-  if (bytes(text) !== value) return false;
-  const flags = ignoreCase ? 'ui' : 'u';
-  const key = `${flags} ${pattern}`;
-  const re2 = compiled.get(key) ?? new RE2(`\\A(?:${pattern})\\z`, flags);
-  compiled.set(key, re2);
-  return re2.test(text);
+  if (!Buffer.from(raw.toString('utf8')).equals(raw)) return false;
+  const key = `${ignoreCase ? 'i' : '-'} ${pattern} ${value}`;
+  const known = said.get(key);
+  if (known !== undefined) return known;
+  const [matched = false] = wholeMatches(pattern, [raw], ignoreCase);
+  said.set(key, matched);
+  return matched;
 }
 
 /** A header's value; `undefined` when the request lacks it. Sent several times, it is one value. */
 export function headerValue(request: Request, name: string): string | undefined {
   const asked = name.toLowerCase();
   if (asked === ':method') return bytes(request.method);
-  if (asked === ':path') return bytes(request.path);
-  if (asked === ':authority' || asked === 'host') return bytes(request.authority);
+  if (asked === ':path') return request.path === undefined ? undefined : bytes(request.path);
+  if (asked === ':authority' || asked === 'host') return request.authority === undefined ? undefined : bytes(request.authority);
   if (asked === ':scheme') return 'http';
   const values = request.headers.filter(([key]) => key === asked).map(([, value]) => bytes(value));
   return values.length === 0 ? undefined : values.join(',');
@@ -98,15 +100,15 @@ export function cookieValue(request: Request, name: string): string | undefined 
   for (const [key, value] of request.headers) {
     if (key !== 'cookie') continue;
     for (const piece of bytes(value).split(';')) {
-      const [, own, text = ''] = /^([^=]*)=(.*)$/.exec(piece.replace(/^[ \t]+|[ \t]+$/g, '')) ?? [];
-      if (own === name) return /^"(.*)"$/.exec(text)?.[1] ?? text;
+      const [, own, text = ''] = /^([^=]*)=(.*)$/s.exec(piece.replace(/^[ \t]+|[ \t]+$/g, '')) ?? [];
+      if (own === name) return /^"(.*)"$/s.exec(text)?.[1] ?? text;
     }
   }
   return undefined;
 }
 
 function parameter(request: Request, name: string): string | undefined {
-  const [beforeFragment = ''] = bytes(request.path).split('#');
+  const [beforeFragment = ''] = bytes(request.path ?? '').split('#');
   const mark = beforeFragment.indexOf('?');
   if (mark === -1) return undefined;
   for (const one of beforeFragment.slice(mark + 1).split('&')) {
@@ -120,16 +122,16 @@ function decoded(text: string): string {
   return text.replace(/%([0-9a-f]{2})/gi, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
 }
 
-function pathAlone(request: Request): string {
-  return bytes(request.path).replace(/[?#].*$/s, '');
+function pathAlone(request: Request): string | undefined {
+  return headerValue(request, ':path')?.replace(/[?#].*$/s, '');
 }
 
 function calledMethod(request: Request): { service: string; method: string } | undefined {
-  if (!/^application\/grpc(\+.*)?$/.test(headerValue(request, 'content-type') ?? '')) return undefined;
-  const [, service, method] = /^\/([^/]*)\/(.*)$/.exec(pathAlone(request)) ?? [];
+  if (!/^application\/grpc(\+.*)?$/s.test(headerValue(request, 'content-type') ?? '')) return undefined;
+  const [, service, method] = /^\/([^/]*)\/(.*)$/s.exec(pathAlone(request) ?? '') ?? [];
   return service === undefined || method === undefined ? undefined : { service, method };
 }
 
-function bytes(text: string): string {
-  return Buffer.from(text, 'utf8').toString('latin1');
+function bytes(text: string | Uint8Array): string {
+  return Buffer.from(text as string, 'utf8').toString('latin1');
 }

@@ -1,16 +1,22 @@
 import fc from 'fast-check';
 import type { PolicyInput } from '../../services/policy/schema.ts';
-import type { Request } from '../conformance/oracle-match.ts';
 
-/** Policies and requests that have few texts in common, so that they meet often. */
+/** Policies that have few texts in common with the requests of `drawn-requests.ts`, so that they meet often. */
 
-type Match = NonNullable<PolicyInput['spec']['rules'][number]['match']>;
-type Parts = Omit<Match, 'probes'>;
+type Spec = PolicyInput['spec'];
+type Match = NonNullable<Spec['rules'][number]['match']>;
+type Fault = Spec['rules'][number]['fault'];
+type Parts = Omit<Match, 'probes' | keyof Turns>;
 
-const word = fc.constantFrom('a', 'b', 'ab', 'a,b', 'é', 'abc', 'A', 'aB');
-const path = fc.array(fc.constantFrom('a', 'b', 'ab', 'B', 'é', ''), { maxLength: 3 }).map((parts) => `/${parts.join('/')}`);
+interface Turns extends Pick<Match, 'after' | 'every' | 'sequence' | 'limit'> {
+  /** In milliseconds from the present. */
+  readonly window?: { readonly start?: number; readonly end?: number };
+}
 
-/** So few that RE2's memory holds them all; they begin and end alike. */
+export const word = fc.constantFrom('a', 'b', 'ab', 'a,b', 'é', 'abc', 'A', 'aB');
+export const path = fc.array(fc.constantFrom('a', 'b', 'ab', 'B', 'é', ''), { maxLength: 3 }).map((parts) => `/${parts.join('/')}`);
+
+/** So few that what RE2 says of them can be kept; they begin and end alike. */
 const HEADS = ['', 'a', '/a', '/', 'ab?', '(?:a|b)', '.*', '[^a]', 'é', '(?i:a)', '\\pL', '^a', '(?:|/)a'];
 const TAILS = ['', 'b', '.*', 'b?$', '(?:[b,]|/a)*', '+', '\\b.*', '(?s:.)+', '{2}', '|b', 'é'];
 const REGEXES = HEADS.flatMap((head) => TAILS.map((tail) => head + tail)).filter((one) => !/^[+{]|^$|\*[+{]|\?[+{]/.test(one));
@@ -50,9 +56,9 @@ const named = (name: fc.Arbitrary<string>, value: fc.Arbitrary<string>) =>
 
 const HEADERS = ['x-a', 'X-B', 'x-ab', 'host', ':authority', ':path', ':method', ':scheme', 'user-agent', 'cookie', 'content-type'];
 const headerText = fc.oneof(word, path, fc.constantFrom('GET', 'http', 'kube-probe/1', 'application/', 'a=', '; b'));
-const authority = fc.constantFrom('a', 'b', 'ab', 'a:80');
+export const authority = fc.constantFrom('a', 'b', 'ab', 'a:80');
 const service = fc.constantFrom('a', 'b', 'ab', 'a/b');
-const account = fc.constantFrom('a', 'b', 'ns', 'sa');
+export const account = fc.constantFrom('a', 'b', 'ns', 'sa');
 
 const part: fc.Arbitrary<Parts> = fc.oneof(
   comparison(fc.constantFrom('GET', 'POST', 'P', 'T', 'get'), fc.constantFrom('GET|PUT', 'P.*', '.*T', '[A-Z]{3}', '')).map((method) => ({
@@ -102,100 +108,91 @@ const match: fc.Arbitrary<Match> = fc
   )
   .map(([parts, probes]) => ({ ...parts, ...probes }));
 
+/** Times of windows, in milliseconds from the present. */
+const MOMENTS = [-20_000, -1, 0, 1, 1000, 5000, 20_000];
+
+const moment = fc.constantFrom(...MOMENTS);
+const window = fc.oneof(
+  moment.map((start) => ({ start })),
+  moment.map((end) => ({ end })),
+  fc.uniqueArray(moment, { minLength: 2, maxLength: 2 }).map((two) => ({ start: Math.min(...two), end: Math.max(...two) })),
+);
+
+/** The turns of a rule; most have none. */
+const turns: fc.Arbitrary<Turns> = fc.oneof(
+  { weight: 6, arbitrary: fc.constant({}) },
+  {
+    weight: 2,
+    arbitrary: fc.record(
+      {
+        after: fc.constantFrom(0, 1, 2),
+        every: fc.constantFrom(1, 2, 3),
+        sequence: fc.array(fc.constantFrom('fault' as const, 'none' as const), { minLength: 1, maxLength: 3 }),
+        limit: fc.constantFrom(1, 2, 4),
+      },
+      { requiredKeys: [] },
+    ),
+  },
+  { weight: 1, arbitrary: window.map((one) => ({ window: one })) },
+);
+
+const share = fc.constantFrom(0, 0, 0.0001, 20, 50, 80, 99.9999, 100);
+const ramp = fc.record({ from: share, to: share, over: fc.constantFrom('1s', '10s', '20s') }).map((one) => ({ ramp: one }));
+const percentage = fc.oneof({ weight: 7, arbitrary: fc.constant(100) }, { weight: 2, arbitrary: share }, { weight: 1, arbitrary: ramp });
+const sticky = fc.oneof(
+  { weight: 8, arbitrary: fc.constant(undefined) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      by: fc.constantFrom({ header: 'x-a' }, { header: 'X-B' }, { cookie: 'a' }, { header: ':path' }),
+      seed: fc.constantFrom(0, 1, 0xffffffff),
+    }),
+  },
+);
+
 const rule = fc.record({
   match: fc.option(match, { nil: undefined, freq: 15 }),
-  duration: fc.constantFrom(0, 0, 0, 10),
-  sticky: fc.constantFrom(...new Array<undefined>(8).fill(undefined), { header: 'x-a' }, { cookie: 'a' }),
+  turns,
+  fault: fc
+    .record({ percentage, sticky, duration_seconds: fc.constantFrom(0, 0, 0, 10) })
+    .map(({ sticky: dice, ...rest }): Omit<Fault, 'abort'> => ({ ...rest, ...(dice && { sticky: { ...dice.by, seed: dice.seed } }) })),
 });
 
-export const spec = fc.record({
+const labels = fc.constantFrom<Record<string, string>>(
+  { version: 'v1' },
+  { version: '*' },
+  { version: 'v2' },
+  { app: 'frontend', version: '*' },
+);
+
+const spec = fc.record({
   selector: fc.record(
     {
-      namespace: fc.constantFrom('demo', 'other', '*'),
-      service: fc.constantFrom('frontend', 'backend', '*'),
-      workload: fc.constantFrom('frontend-v1', '*'),
-      labels: fc.constantFrom({ version: 'v1' }, { version: '*' }, { version: 'v2' }),
+      namespace: fc.constantFrom('demo', 'demo', 'other', '*'),
+      service: fc.constantFrom('frontend', 'frontend', 'backend', '*'),
+      workload: fc.constantFrom('frontend-v1', 'frontend-v1', '*', 'demo'),
+      labels,
     },
     { requiredKeys: [] },
   ),
   direction: fc.constantFrom('inbound' as const, 'inbound' as const, 'outbound' as const),
+  mode: fc.constantFrom('enforce' as const, 'enforce' as const, 'enforce' as const, 'enforce' as const, 'shadow' as const),
   priority: fc.integer({ min: -1, max: 1 }),
   rules: fc.array(rule, { minLength: 1, maxLength: 4 }),
 });
 
-const oneOf = (...texts: readonly string[]): fc.Arbitrary<string> => fc.constantFrom(...texts);
-const joined = (piece: fc.Arbitrary<string>, between: string, most: number): fc.Arbitrary<string> =>
-  fc.array(piece, { maxLength: most }).map((pieces) => pieces.join(between));
+/** A policy whose windows are still in milliseconds from the present, and how long ago it was applied. */
+export const drawnPolicy = fc.record({ spec, age: fc.constantFrom(0, 1, 5000, 9_999, 10_000, 30_000) });
 
-const parameter = fc
-  .tuple(
-    oneOf('a', 'b', 'ab', '%61', '%C3%A9', 'é', 'A', 'a+b', 'a%2Bb', '', '%', '%4'),
-    oneOf(
-      '',
-      '=',
-      '=a',
-      '=b',
-      '=%62',
-      '=ab',
-      '=a%2Cb',
-      '=a+b',
-      '=%',
-      '=%4',
-      '=%C3%A9',
-      '=%ff',
-      '=a%FF',
-      '=b=c',
-      '=%20',
-      '=aB',
-      '=a?b',
-      '=%00',
-    ),
-  )
-  .map(([name, value]) => name + value);
-const query = fc.oneof(
-  oneOf('', '?', '#a', '?x#y', '#?a=a'),
-  fc.tuple(joined(parameter, '&', 3), oneOf('', '', '', '#a', '&', '&a=b')).map(([parameters, end]) => `?${parameters}${end}`),
-);
-const cookies = fc.tuple(
-  oneOf('; ', ';', ';  '),
-  fc.array(
-    fc.tuple(oneOf('a', 'b', 'ab', 'A'), oneOf('', '=', '=a', '=b', '="a"', '=""', '="', '=a"b', '=ab', '=é', '=a=b', '=""a""', '=aB')),
-    { maxLength: 3 },
-  ),
-);
-const header = fc.oneof(
-  { weight: 6, arbitrary: fc.tuple(oneOf('x-a', 'x-b', 'x-ab', 'x-other'), fc.oneof(word, path, oneOf('', 'application/grpc'))) },
-  { weight: 1, arbitrary: fc.tuple(oneOf('user-agent'), fc.oneof(word, oneOf('kube-probe/1', 'Envoy/HC'))) },
-  {
-    weight: 3,
-    arbitrary: cookies.map(([between, pieces]): [string, string] => ['cookie', pieces.map((one) => one.join('')).join(between)]),
-  },
-);
-const contentType = oneOf(
-  'application/grpc',
-  'application/grpc',
-  'application/grpc+proto',
-  'application/grpc-web',
-  'application/json',
-  'a',
-);
+export type DrawnPolicy = typeof drawnPolicy extends fc.Arbitrary<infer Drawn> ? Drawn : never;
 
-export const request: fc.Arbitrary<Request> = fc
-  .record({
-    method: fc.constantFrom('GET', 'POST'),
-    path: fc.tuple(path, query).map(([before, after]) => before + after),
-    authority,
-    headers: fc.array(header, { maxLength: 4 }),
-    type: fc.option(contentType, { nil: undefined }),
-    source: fc.option(
-      fc
-        .tuple(oneOf('td', 'ns', 'sa'), account, account)
-        .map(([domain, namespace, name]) => `spiffe://${domain}/ns/${namespace}/sa/${name}`),
-      { nil: undefined },
-    ),
-    port: fc.constantFrom(80, 8080, undefined),
-  })
-  .map(({ type, headers, ...rest }) => ({
-    ...rest,
-    headers: type === undefined ? headers : [...headers, ['content-type', type] as const],
-  }));
+/** The policy as a user writes it. @param now milliseconds since the epoch */
+export function asWritten(name: string, { spec: drawn }: DrawnPolicy, now: number): PolicyInput {
+  const at = (ms: number | undefined): string | undefined => (ms === undefined ? undefined : new Date(now + ms).toISOString());
+  const rules = drawn.rules.map(({ match: own, turns: { window: between, ...counted }, fault }) => {
+    const windowed = between && { window: JSON.parse(JSON.stringify({ start: at(between.start), end: at(between.end) })) };
+    const asked = { ...own, ...counted, ...windowed };
+    return { ...((own || Object.keys(asked).length > 0) && { match: asked }), fault: { ...fault, abort: { httpStatus: 503 } } };
+  });
+  return { metadata: { name }, spec: { ...drawn, rules } } as PolicyInput;
+}
