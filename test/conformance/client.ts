@@ -34,7 +34,11 @@ export class Client {
     const begun = performance.now();
     const sent = agent === undefined ? request({ ...options, agent: this.#agent }) : tlsRequest({ ...options, agent });
     sent.end(asked.body);
-    const answer = await answerTo(sent);
+    const answer = await answerTo(sent).catch((error: Error) => {
+      // A connection that a case broke must not fail the cases that follow.
+      this.end();
+      throw error;
+    });
     return { ...answer, ms: performance.now() - begun };
   }
 

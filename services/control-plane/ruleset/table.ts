@@ -85,8 +85,8 @@ function writeRules(
     block.u32(at + layout.RULE_STICKY, sticky === undefined ? 0 : fields.indexOf(sticky) + 1);
     block.u32(at + layout.RULE_SEED, rule.fault.sticky?.seed ?? 0);
     block.u32(at + layout.RULE_TURNS, writeTurns(block, one, counted));
-    // Whom a sticky rule hits, the dice don't say; and who counts must see every match.
-    return (sticky === undefined && !counted) || most === 0 ? most : 0xffffffff;
+    // Whom a sticky rule hits, the dice don't say; and who counts must see every match, also when it hits none.
+    return counted || (sticky !== undefined && most !== 0) ? 0xffffffff : most;
   });
 }
 
