@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { policyEnd } from '../policy/end.ts';
 import { makeApp } from './api/app.ts';
@@ -75,7 +74,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     fresh: () => copyAge() <= config.staleMs,
   };
 
-  const start = randomBytes(8).toString('hex');
+  const start = nameOfStart(runtime.random);
   const counting: Counting = makeCounting({
     makeClient: () => makeClient(config.etcd),
     runtime,
@@ -164,4 +163,13 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
       store.close();
     },
   };
+}
+
+/** 16 hexadecimal digits that no other start of a replica has. */
+function nameOfStart(random: () => number): string {
+  const half = (): string =>
+    Math.floor(random() * 2 ** 32)
+      .toString(16)
+      .padStart(8, '0');
+  return half() + half();
 }

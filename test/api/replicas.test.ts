@@ -76,6 +76,38 @@ describe('API: two replicas as one', function () {
     }
   });
 
+  it('since when a proxy runs its version is when the first of them heard so', async () => {
+    interface Rolled {
+      readonly proxies: readonly { readonly name: string; readonly version: string; readonly since: string | null }[];
+    }
+    const shown = async (replica: Replica): Promise<[string | undefined, string | null | undefined]> => {
+      const { proxies } = (await replica.ask('GET', '/v1/rollout?revision=1')).body as unknown as Rolled;
+      const found = proxies.find(({ name }) => name === 'long');
+      return [found?.version, found?.since];
+    };
+    const first = (await one.poll({ name: 'long', namespace: 'long' })).headers.get('etag') ?? '';
+    assert.deepEqual(await shown(one), ['', null]);
+    await one.poll({ name: 'long', namespace: 'long', has: first });
+    const [version, since] = await shown(one);
+    assert.equal(`"${version}"`, first);
+    assert.ok(Math.abs(Date.parse(since ?? '') - Date.now()) < 2000);
+    await sleep(20);
+    for (const replica of [two, one, two]) await replica.poll({ name: 'long', namespace: 'long', has: first });
+    for (const replica of [one, two]) assert.deepEqual(await shown(replica), [version, since]);
+
+    await one.put('long', { ...spec, selector: { namespace: 'long' } });
+    await until(
+      async () => (await two.poll({ name: 'long', namespace: 'long' })).headers.get('etag') !== first,
+      'there is another ruleset',
+    );
+    const next = (await two.poll({ name: 'long', namespace: 'long' })).headers.get('etag') ?? '';
+    await two.poll({ name: 'long', namespace: 'long', has: next });
+    const [newer, later] = await shown(one);
+    assert.equal(`"${newer}"`, next);
+    assert.ok((later ?? '') > (since ?? 'z'), `${later} after ${since}`);
+    await one.ask('DELETE', '/v1/policies/long');
+  });
+
   it('both count the proxies of both', async () => {
     await Promise.all([one.poll({ name: 'left' }), two.poll({ name: 'right' })]);
     const counts = await Promise.all([one, two].map(async (replica) => (await replica.ask('GET', '/v1/status')).body));

@@ -154,13 +154,15 @@ describe('API: reports', function () {
   ];
   for (const { name, status, body, headers } of refused) {
     it(`with ${name} are refused, and change nothing`, async () => {
-      const reply = await report(one, [{ key: 0n, dice: 99_999 }], {
+      const key = await apply(one, 'refusing');
+      const reply = await report(one, [{ key, injected: 1 }], {
         proxy: 'refused',
         ...(body === undefined ? {} : { body }),
         ...(headers === undefined ? {} : { headers }),
       });
       assert.equal(reply.status, status, reply.text);
       assert.match(reply.headers.get('content-type') ?? '', /^application\/problem\+json/);
+      assert.deepEqual((await countsOf(one, 'refusing')).proxies, []);
     });
   }
 
@@ -210,6 +212,9 @@ describe('API: reports', function () {
       [...names].sort(),
     );
     assert.equal((await one.ask('GET', '/v1/policies/names')).status, 200);
+    await one.kill('SIGKILL');
+    one = await Replica.start(processes, etcd.url, { replica: 'one' });
+    await until(async () => (await countsOf(one, 'names')).proxies.length === names.length, 'they are read again', 5000);
   });
 
   it('each count is on the metrics page once, of the first policies by name', async () => {

@@ -90,6 +90,14 @@ async function soak(mesh: Mesh, proxy: Sidecar, ms: number): Promise<number> {
     const counted = await proxy.metric(`faults_${counter}_total`);
     judge(`${counter}: the client saw ${seen.get(counter) ?? 0}, the proxy counted ${counted}`, counted === (seen.get(counter) ?? 0));
   }
+  await told(mesh, seen);
+  for (const counter of COUNTERS) {
+    const counted = await injections(mesh, counter);
+    judge(
+      `${counter}: the client saw ${seen.get(counter) ?? 0}, the control plane counted ${counted}`,
+      counted === (seen.get(counter) ?? 0),
+    );
+  }
   judge(`requests still held: ${await proxy.metric('requests_delayed')}`, (await proxy.metric('requests_delayed')) === 0);
   for (const [what, samples] of Object.entries(memory)) {
     const [middle, last] = [part(samples, 1), part(samples, 2)];
@@ -98,6 +106,27 @@ async function soak(mesh: Mesh, proxy: Sidecar, ms: number): Promise<number> {
     judge(`memory of ${what}: ${text}`, growth <= MOST_GROWTH);
   }
   return failed === 0 ? 0 : 1;
+}
+
+/** The kind by which the control plane counts what the proxy's metric counts. */
+function kindOf(counter: (typeof COUNTERS)[number]): string {
+  return counter.replace('_changes', '').replace(/s$/, '');
+}
+
+/** What the control plane counted, over all runs of the policy. */
+async function injections(mesh: Mesh, counter: (typeof COUNTERS)[number]): Promise<number> {
+  const page = await (await fetch(`${mesh.replica.url}/metrics`)).text();
+  const line = page.split('\n').find((one) => one.startsWith(`hfi_injections_total{policy="soak",kind="${kindOf(counter)}"} `));
+  return line === undefined ? 0 : Number(line.split(' ')[1]);
+}
+
+/** Waits a while until the control plane has been told as much as the client saw. */
+async function told(mesh: Mesh, seen: ReadonlyMap<string, number>): Promise<void> {
+  for (let i = 0; i < 20; i++) {
+    const counts = await Promise.all(COUNTERS.map((counter) => injections(mesh, counter)));
+    if (COUNTERS.every((counter, k) => (counts[k] ?? 0) >= (seen.get(counter) ?? 0))) return;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
 }
 
 /** The median of a third of the samples. @param third 0, 1 or 2 */

@@ -13,6 +13,7 @@ import { adler32 } from '../../services/control-plane/ruleset/block.ts';
 import { compileRuleset, rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
 import { chooseListed, conditionsOf, listingOf } from '../../services/control-plane/ruleset/condition.ts';
 import { headerPairs } from '../../services/control-plane/ruleset/header-pairs.ts';
+import { ruleKey, runKey } from '../../services/control-plane/ruleset/rule-key.ts';
 import { buildTrie, type TrieEntry } from '../../services/control-plane/ruleset/trie.ts';
 import { threshold } from '../../services/policy/percentage.ts';
 import { type Match, type Policy, type PolicyInput, policy } from '../../services/policy/schema.ts';
@@ -47,6 +48,38 @@ describe('ruleset compiler', () => {
     assert.ok(bytes.length <= MAX_RULESET_BYTES && bytes.length > MAX_RULESET_BYTES - 1_200_000, `${bytes.length} bytes`);
     assert.deepEqual([...taken].sort(), ['a', 'b', 'c', 'f']);
     assert.deepEqual(told, [['d', 'e']]);
+  });
+
+  it('leaves out the rules that are over before their ends, whichever they are', () => {
+    const stored = {
+      policy: made('p', { rules: [{ fault: abort503 }, { fault: { abort: { httpStatus: 500 } } }] }),
+      createdAt: NOW,
+      appliedAt: NOW,
+      revision: 1,
+      lease: '0',
+    };
+    let over: readonly number[] = [];
+    const compiler = new Compiler(
+      () => {},
+      () => {},
+      () => new Set(over),
+    );
+    const versions = [[], [0], [1], [0, 1]].map((now) => {
+      over = now;
+      return compiler.compile([stored], { namespace: 'n', workload: 'w', labels: {} }, NOW).version;
+    });
+    assert.equal(new Set(versions).size, 4);
+    assert.equal(versions[3], rulesetVersion(compileRuleset([], NOW)));
+  });
+
+  it('gives a rule another key with each apply, and each rule its own', () => {
+    const keys = ['a', 'b'].flatMap((name) =>
+      [NOW, NOW + 1].flatMap((appliedAt) => [0, 1, 9999].map((i) => ruleKey(runKey(name, appliedAt), i))),
+    );
+    assert.equal(new Set(keys).size, keys.length);
+    for (const key of keys) assert.ok(key > 1n && key < 2n ** 64n);
+    const bytes = (appliedAt: number) => compileRuleset([{ policy: made('a', { rules: [{ fault: abort503 }] }), appliedAt }], NOW);
+    assert.notDeepEqual(bytes(NOW), bytes(NOW + 1));
   });
 
   it('gives the same bytes whatever the order of the policies', () => {
