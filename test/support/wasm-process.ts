@@ -21,6 +21,8 @@ export class Process {
   reached: (place: number) => void = () => {};
   /** Makes `proxy_http_call` fail at once, as for an unknown cluster. */
   refuseCalls = false;
+  /** Workers whose timers fire late, as those of a busy one do: by so many nanoseconds. */
+  readonly late = new Map<Vm, bigint>();
   #next = 1;
   #entropy = 1n;
 
@@ -65,11 +67,11 @@ export class Process {
       this.deliver();
       const due = this.vms
         .filter((vm) => !vm.dead)
-        .flatMap((vm) => [...vm.timers].map(([root, timer]) => ({ vm, root, timer })))
-        .filter(({ timer }) => timer.at <= until)
-        .sort((a, b) => Number(a.timer.at - b.timer.at))[0];
+        .flatMap((vm) => [...vm.timers].map(([root, timer]) => ({ vm, root, timer, at: timer.at + (this.late.get(vm) ?? 0n) })))
+        .filter(({ at }) => at <= until)
+        .sort((a, b) => Number(a.at - b.at))[0];
       if (due === undefined) break;
-      if (due.timer.at > this.nowNs) this.nowNs = due.timer.at;
+      if (due.at > this.nowNs) this.nowNs = due.at;
       due.timer.at = this.nowNs + due.timer.period;
       due.vm.enter(() => due.vm.exports.proxy_on_tick(due.root), due.root);
     }
