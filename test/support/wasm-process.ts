@@ -63,17 +63,29 @@ export class Process {
     const until = this.nowNs + BigInt(Math.round(ms * 1e6));
     for (;;) {
       this.deliver();
-      const due = this.vms
-        .filter((vm) => !vm.dead)
-        .flatMap((vm) => [...vm.timers].map(([root, timer]) => ({ vm, root, timer })))
-        .filter(({ timer }) => timer.at <= until)
-        .sort((a, b) => Number(a.timer.at - b.timer.at))[0];
-      if (due === undefined) break;
+      const due = this.#nextTimer();
+      if (due === undefined || due.timer.at > until) break;
       if (due.timer.at > this.nowNs) this.nowNs = due.timer.at;
       due.timer.at = this.nowNs + due.timer.period;
       due.vm.enter(() => due.vm.exports.proxy_on_tick(due.root), due.root);
     }
     if (until > this.nowNs) this.nowNs = until;
+  }
+
+  /** How long until a timer fires, in whole milliseconds rounded up; without any, for ever. */
+  untilTimer(): number {
+    const due = this.#nextTimer();
+    return due === undefined ? Number.POSITIVE_INFINITY : Math.ceil(Number(due.timer.at - this.nowNs) / 1e6);
+  }
+
+  /** Of timers that fire at one moment, the first VM's. */
+  #nextTimer(): { vm: Vm; root: number; timer: { at: bigint; period: bigint } } | undefined {
+    let next: { vm: Vm; root: number; timer: { at: bigint; period: bigint } } | undefined;
+    for (const vm of this.vms) {
+      if (vm.dead) continue;
+      for (const [root, timer] of vm.timers) if (next === undefined || timer.at < next.timer.at) next = { vm, root, timer };
+    }
+    return next;
   }
 
   /** Hands out the messages that wait in queues. */
