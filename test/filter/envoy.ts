@@ -76,15 +76,16 @@ export class Envoy {
     return EPOCH + Number(this.process.nowNs - this.start) / 1e6;
   }
 
-  /** Waits for the poll that is under way, in steps of a millisecond. Polls that it superseded are dropped. */
+  /** Waits for the poll that is under way, from timer to timer, in whole milliseconds. Polls that it superseded are dropped. */
   poll(patienceMs = 10_000): Call {
-    for (let ms = 0; ms <= patienceMs; ms++) {
+    for (let step = 0, ms = 0; ms <= patienceMs; ms += step) {
       const call = this.process.takeCall();
       if (call !== undefined) {
         this.process.calls.length = 0;
         return call;
       }
-      this.process.advance(1);
+      step = Math.max(1, Math.min(this.process.untilTimer(), patienceMs - ms));
+      this.process.advance(step);
     }
     throw new Error(`no poll within ${patienceMs} ms`);
   }

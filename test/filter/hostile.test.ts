@@ -59,7 +59,7 @@ function survives(envoy: Envoy, bytes: Uint8Array): void {
 }
 
 describe('filter: hostile rulesets', function () {
-  this.timeout(300_000);
+  this.timeout(60_000);
 
   it('refuses every single flipped bit, and every length that is cut', () => {
     const envoy = new Envoy();
@@ -114,7 +114,7 @@ describe('filter: hostile rulesets', function () {
 });
 
 describe('filter: hostile requests', function () {
-  this.timeout(300_000);
+  this.timeout(60_000);
 
   const served = () => {
     const envoy = new Envoy();
