@@ -1,7 +1,8 @@
+import { Process } from '../../filter/host/process.ts';
+import { type Call, Vm } from '../../filter/host/vm.ts';
 import { compileRuleset, rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
 import { type Policy, type PolicyInput, policy } from '../../services/policy/schema.ts';
-import { type Call, filterModule, Vm } from '../support/wasm-host.ts';
-import { Process } from '../support/wasm-process.ts';
+import { filterModule } from '../support/filter-module.ts';
 
 /** One Envoy with the filter and a control plane whose answers the test gives. */
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
+import { Process } from '../../filter/host/process.ts';
+import type { Stream, Vm } from '../../filter/host/vm.ts';
 import { compileRuleset, rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
 import type { PolicyInput } from '../../services/policy/schema.ts';
-import type { Stream, Vm } from '../support/wasm-host.ts';
-import { Process } from '../support/wasm-process.ts';
 import { CONFIGURATION, Envoy, made, PASSED } from './envoy.ts';
 import { keyOf, ReportReader, told, UNASKED, UNCOUNTED } from './report-reader.ts';
 

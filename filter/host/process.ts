@@ -1,5 +1,5 @@
 import { bytes, pairs } from './header-pairs.ts';
-import type { Call, Vm } from './wasm-host.ts';
+import type { Call, Vm } from './vm.ts';
 
 interface Due {
   readonly vm: Vm;
