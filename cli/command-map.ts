@@ -8,6 +8,9 @@ type Load = () => Promise<{ default: unknown }>;
 /** Every command, loaded only when it runs. The key is what is typed. */
 export const COMMANDS: Readonly<Record<string, Load>> = {
   audit: () => import('./commands/audit.ts'),
+  'audit export': () => import('./commands/audit/export.ts'),
+  'audit list': () => import('./commands/audit/list.ts'),
+  'audit verify': () => import('./commands/audit/verify.ts'),
   backup: () => import('./commands/backup.ts'),
   completion: () => import('./commands/completion.ts'),
   'context add': () => import('./commands/context/add.ts'),
@@ -37,7 +40,10 @@ export const COMMANDS: Readonly<Record<string, Load>> = {
 
 /** One line on each command, for the overview: the commands themselves are not loaded for it. A test compares them. */
 export const SUMMARIES: Readonly<Record<string, string>> = {
-  audit: 'Show who changed what, newest first.',
+  audit: 'Show who changed what, newest first: the same as hfi audit list.',
+  'audit export': 'Write the audit as JSON Lines: one entry a line, on standard output.',
+  'audit list': 'Show who changed what, newest first.',
+  'audit verify': 'Check that nothing in the audit was changed, removed, put in or moved.',
   backup: 'Write all policies as a file that hfi policy apply takes back.',
   completion: 'Print the completion script for bash, zsh or fish.',
   'context add': 'Add a control plane to the contexts and use it.',

@@ -88,10 +88,21 @@ const etcd = z.strictObject({
     .describe('An etcd that is there already. Then none is made.'),
 });
 
+const audit = z.strictObject({
+  keepDays: z.int().min(0).max(36_500).default(90).describe('How long its entries stay, in days; 0 = no limit.'),
+  keepEntries: z
+    .int()
+    .min(0)
+    .max(10_000_000)
+    .default(100_000)
+    .describe('How many of them stay at most; 0 = no limit. They are in etcd, whose database has a limit of its own.'),
+});
+
 const controlPlane = z.strictObject({
   replicas: z.int().min(1).max(9).default(2).describe('Replicas; any of them answers anything.'),
   image: image.optional().describe('A prebuilt image (see `Dockerfile`) in place of the stock Node image and the bundle.'),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('What is logged.'),
+  audit: audit.prefault({}).describe('Who changed what (`hfi audit`). The oldest entries are removed; the rest can still be verified.'),
 });
 
 const mesh = z.strictObject({

@@ -31,6 +31,7 @@ export interface ControlPlaneArgs {
     readonly login?: 'certificate' | 'password';
   };
   readonly tokens: pulumi.Input<CredentialsState['tokens']>;
+  readonly audit: { readonly keepDays: number; readonly keepEntries: number; readonly key: pulumi.Input<string> };
   /** Seconds until it must be ready. */
   readonly readySeconds: number;
 }
@@ -51,7 +52,7 @@ export class ControlPlane extends pulumi.ComponentResource {
       'tokens',
       {
         metadata: { namespace: args.namespace, labels: labels(CONTROL_PLANE) },
-        stringData: { 'tokens.json': pulumi.output(args.tokens).apply(tokensFile) },
+        stringData: { 'tokens.json': pulumi.output(args.tokens).apply(tokensFile), 'audit.key': args.audit.key },
       },
       own,
     );
@@ -137,6 +138,9 @@ function podSpec(args: ControlPlaneArgs, account: pulumi.Input<string>, tokens: 
           { name: 'HFI_LOG_LEVEL', value: args.logLevel },
           { name: 'HFI_DRAIN_MS', value: String(DRAIN_SECONDS * 1000) },
           { name: 'HFI_TOKENS_FILE', value: `${TOKENS}/tokens.json` },
+          { name: 'HFI_AUDIT_KEY_FILE', value: `${TOKENS}/audit.key` },
+          { name: 'HFI_AUDIT_KEEP_DAYS', value: String(args.audit.keepDays) },
+          { name: 'HFI_AUDIT_KEEP_ENTRIES', value: String(args.audit.keepEntries) },
           { name: 'HFI_ETCD_ENDPOINTS', value: pulumi.output(endpoints).apply((all) => all.join(',')) },
           ...etcdLogin(secret, login),
         ],

@@ -100,6 +100,7 @@ export class Hfi extends pulumi.ComponentResource {
         program: config.controlPlane.image === undefined ? { nodeImage: image('node'), bundle } : { image: config.controlPlane.image },
         etcd: { endpoints: state.endpoints, secret: state.clientSecret, login: external?.login ?? 'certificate' },
         tokens: this.credentials.tokens,
+        audit: { ...config.controlPlane.audit, key: this.credentials.auditKey },
       },
       state instanceof Etcd ? { ...own, dependsOn: [state] } : own,
     );

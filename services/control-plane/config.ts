@@ -23,6 +23,11 @@ export interface Config {
   /** Changes a second that one token may make in the long run, and at once. */
   readonly writesPerSecond: number;
   readonly writeBurst: number;
+  /** Signs the audit; undefined leaves it unsigned. */
+  readonly auditKey: string | undefined;
+  /** How long audit entries are kept, in days, and how many of them; 0 = no limit. */
+  readonly auditKeepDays: number;
+  readonly auditKeepEntries: number;
 }
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
@@ -62,6 +67,9 @@ export function readConfig(env: Environment): Config {
     staleMs: whole('HFI_STALE_MS', env.HFI_STALE_MS ?? '10000', 1000, 600_000),
     writesPerSecond: whole('HFI_WRITES_PER_SECOND', env.HFI_WRITES_PER_SECOND ?? '2000', 1, 1_000_000),
     writeBurst: whole('HFI_WRITE_BURST', env.HFI_WRITE_BURST ?? '4000', 1, 1_000_000),
+    auditKey: readAuditKey(env.HFI_AUDIT_KEY_FILE),
+    auditKeepDays: whole('HFI_AUDIT_KEEP_DAYS', env.HFI_AUDIT_KEEP_DAYS ?? '90', 0, 36_500),
+    auditKeepEntries: whole('HFI_AUDIT_KEEP_ENTRIES', env.HFI_AUDIT_KEEP_ENTRIES ?? '100000', 0, 10_000_000),
   };
 }
 
@@ -91,4 +99,19 @@ function readTokens(file: string | undefined): Token[] {
     throw new ConfigError(`HFI_TOKENS_FILE: ${pathText(issue?.path ?? [])} ${issue?.message ?? 'is not a list of tokens'}`);
   }
   return result.data;
+}
+
+const LEAST_KEY_LENGTH = 16;
+
+function readAuditKey(file: string | undefined): string | undefined {
+  if (file === undefined) return undefined;
+  let key: string;
+  try {
+    key = readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new ConfigError(`HFI_AUDIT_KEY_FILE can not be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  if (key.length < LEAST_KEY_LENGTH)
+    throw new ConfigError(`HFI_AUDIT_KEY_FILE has ${key.length} characters; a key has at least ${LEAST_KEY_LENGTH}`);
+  return key;
 }

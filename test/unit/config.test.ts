@@ -41,6 +41,10 @@ describe("the control plane's configuration", () => {
     ['HFI_DRAIN_MS', '-1'],
     ['HFI_DRAIN_MS', '1.5'],
     ['HFI_STALE_MS', '999'],
+    ['HFI_AUDIT_KEEP_DAYS', '-1'],
+    ['HFI_AUDIT_KEEP_ENTRIES', 'many'],
+    ['HFI_AUDIT_KEY_FILE', '/nowhere/audit.key'],
+    ['HFI_AUDIT_KEY_FILE', '/dev/null'],
     ['HFI_WRITES_PER_SECOND', '0'],
     ['HFI_TOKENS_FILE', '/nowhere'],
   ];

@@ -3,6 +3,7 @@ import { HTTPException } from 'hono/http-exception';
 import { policy } from '../../policy/schema.ts';
 import { StoreRefused, StoreUnavailable } from '../store/store.ts';
 import { auditRoutes } from './audit.ts';
+import { auditSealRoutes } from './audit-seals.ts';
 import { docsRoutes } from './docs.ts';
 import type { Env } from './env.ts';
 import { healthRoutes } from './health.ts';
@@ -55,6 +56,7 @@ export function makeApp(parts: Parts) {
     .route('/', proxyRoutes(parts))
     .route('/', rolloutRoutes(parts))
     .route('/', auditRoutes(parts))
+    .route('/', auditSealRoutes(parts))
     .route('/', statusRoutes(parts))
     .route('/', healthRoutes(parts))
     .route('/', docsRoutes(document as unknown as Parameters<typeof docsRoutes>[0]));

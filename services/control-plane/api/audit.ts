@@ -1,5 +1,7 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { policySpec } from '../../policy/schema.ts';
+import { shown } from '../store/audit-writer.ts';
+import { AUDIT_ACTIONS } from '../store/store.ts';
 import { readers } from './auth.ts';
 import type { Env } from './env.ts';
 import type { Parts } from './parts.ts';
@@ -12,7 +14,7 @@ const auditEntry = z
     time: z.iso.datetime(),
     actor: z.object({ name: z.string(), role: z.string() }),
     address: z.string().describe('Where the request came from.'),
-    action: z.enum(['create', 'replace', 'delete', 'end']),
+    action: z.enum(AUDIT_ACTIONS),
     policy: z.string(),
     resourceVersion: z.string(),
     before: policySpec.nullable(),
@@ -20,25 +22,42 @@ const auditEntry = z
   })
   .openapi('AuditEntry');
 
+const moment = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
+const CURSOR = /^(\d{13}-[-a-z0-9.]+|\d{1,12}:\d{1,6})?$/;
+
+const auditQuery = z
+  .strictObject({
+    limit: z.coerce.number().int().min(1).max(200).default(20).describe('How many at most.'),
+    cursor: z.string().max(512).regex(CURSOR, 'is no nextCursor').default('').describe('`nextCursor` of the page before.'),
+    order: z
+      .enum(['newest', 'oldest'])
+      .default('newest')
+      .describe('`newest` first goes by the times of the entries, `oldest` first by the order in which they were written.'),
+    since: moment.optional().describe('Not before this time.'),
+    until: moment.optional().describe('Before this time.'),
+    policy: z.string().max(253).optional().describe('Only what was done to this policy.'),
+    actor: z.string().max(253).optional().describe('Only what this one did.'),
+    action: z.enum(AUDIT_ACTIONS).optional().describe('Only this.'),
+  })
+  .refine(({ order, cursor }) => cursor === '' || cursor.includes(':') === (order === 'oldest'), {
+    path: ['cursor'],
+    message: 'is of another order',
+  });
+
 /** Who changed what. */
 export function auditRoutes(parts: Parts) {
   const route = createRoute({
     method: 'get',
     path: '/v1/audit',
     operationId: 'listAudit',
-    summary: 'Lists who changed what, newest first.',
+    summary: 'Lists who changed what, newest first or oldest first.',
     tags: ['audit'],
     security: [{ bearer: [] }],
     middleware: [readers(parts.tokens)] as const,
-    request: {
-      query: z.strictObject({
-        limit: z.coerce.number().int().min(1).max(200).default(20).describe('How many at most.'),
-        cursor: z.string().max(512).default('').describe('`nextCursor` of the page before.'),
-      }),
-    },
+    request: { query: auditQuery },
     responses: {
       200: {
-        description: 'A page.',
+        description: 'A page. With a filter it can be short and not be the last: `nextCursor` says.',
         content: {
           'application/json': { schema: z.object({ items: z.array(auditEntry), nextCursor: z.string().nullable() }).openapi('AuditPage') },
         },
@@ -48,13 +67,8 @@ export function auditRoutes(parts: Parts) {
   });
 
   return new OpenAPIHono<Env>({ defaultHook: refuseBadQuery }).openapi(route, async (c) => {
-    const { limit, cursor } = c.req.valid('query');
-    const page = await parts.store.audit(limit, cursor);
-    const items = page.items.map(({ revision, time, ...entry }) => ({
-      ...entry,
-      time: new Date(time).toISOString(),
-      resourceVersion: String(revision),
-    }));
+    const page = await parts.audit.list(c.req.valid('query'));
+    const items = page.items.map(({ revision, ...entry }) => ({ ...shown(entry), resourceVersion: String(revision) }));
     return c.json({ items, nextCursor: page.nextCursor }, 200);
   });
 }

@@ -18,7 +18,8 @@ export interface Actor {
   readonly role: string;
 }
 
-export type AuditAction = 'create' | 'replace' | 'delete' | 'end';
+export const AUDIT_ACTIONS = ['create', 'replace', 'delete', 'end'] as const;
+export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 
 export interface AuditEntry {
   readonly id: string;
@@ -68,8 +69,6 @@ export interface Store {
   remove(base: StoredPolicy, origin: Origin): Promise<Outcome<number>>;
   /** Notes once, whichever replica is first, that the policy ended. */
   noteEnd(ended: StoredPolicy, origin: Origin): Promise<void>;
-  /** Audit entries, newest first, beginning after the id `after`. */
-  audit(limit: number, after: string): Promise<Page<AuditEntry>>;
   /** Makes this replica known to the others until `withdraw`. */
   register(id: string, url: string): Promise<void>;
   withdraw(): Promise<void>;
