@@ -11,6 +11,11 @@ import { AuditRetention } from './audit/retention.ts';
 import { Sealer } from './audit/sealer.ts';
 import type { Config } from './config.ts';
 import { type Counting, makeCounting } from './counting.ts';
+import { SETTLING_MS } from './counts/shown.ts';
+import { hits, summed } from './counts/tally.ts';
+import { Events, type PolicyEvent } from './events/events.ts';
+import { FleetEvents, standing } from './events/fleet-events.ts';
+import { endOf, eventOf, resultOf } from './events/policy-events.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { addGauges, makeMetrics } from './metrics.ts';
 import { Peers } from './replicas/peers.ts';
@@ -52,7 +57,10 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
   const store = new EtcdStore(client, runtime, { keepEndedSeconds: KEEP_ENDED_SECONDS, auditKey, audited: () => sealer.soon() });
   const audit = new EtcdAuditLog(client);
   const metrics = makeMetrics();
+  const events = new Events(() => runtime.clock.now());
   let serving = true;
+  /** Until the policies were read for the first time, what is read is no news. */
+  let followed = false;
 
   const sealer = new Sealer({
     log: audit,
@@ -78,8 +86,10 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     changed: (changes) => {
       counting.counts.change(changes);
       fleet.change(changes);
+      if (followed) for (const change of changes) tell(eventOf(change));
     },
     ready: () => {
+      followed = true;
       log.info('the policies are there');
       counting.start();
     },
@@ -119,8 +129,29 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     measureCompile: (milliseconds) => metrics.compile.observe(milliseconds / 1000),
     woken: () => metrics.wakes.inc(),
     leftOut: (policies) => log.error({ policies }, 'policies are left out: with them a ruleset would be larger than a filter takes'),
-    ended: (stored) => void noteEnd(stored),
+    ended: (stored) => {
+      void noteEnd(stored);
+      if (followed) tellEnd(stored);
+    },
   });
+  const fleetEvents = new FleetEvents(
+    runtime,
+    () => standing(fleet.proxies, runtime.clock.now()),
+    (event) => events.tell(event),
+  );
+  fleet.onChange(() => fleetEvents.changed());
+
+  const tell = (event: PolicyEvent | undefined): void => {
+    if (event !== undefined) events.tell(event);
+  };
+  const tellEnd = (stored: StoredPolicy): void => {
+    tell(endOf(stored));
+    // The last reports are on their way.
+    runtime.timers.after(SETTLING_MS, () => {
+      const run = counting.counts.current(stored.policy.metadata.name);
+      if (serving && run?.appliedAt === stored.appliedAt) tell(resultOf(stored, hits(summed(run.totals))));
+    });
+  };
 
   const noteEnd = async (stored: StoredPolicy): Promise<void> => {
     const origin = {
@@ -147,6 +178,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     fleet,
     counts: counting.counts,
     peers,
+    events,
     tokens: new Tokens(config.tokens),
     writeLimit: new RateLimit(config.writesPerSecond, config.writeBurst, runtime.clock),
     metrics,
@@ -191,6 +223,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
       sealer.stop();
       retention.stop();
       fleet.stop();
+      fleetEvents.stop();
       counting.stop();
       store.close();
     },

@@ -6,6 +6,7 @@ import { auditRoutes } from './audit.ts';
 import { auditSealRoutes } from './audit-seals.ts';
 import { docsRoutes } from './docs.ts';
 import type { Env } from './env.ts';
+import { eventRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
 import { observe } from './observe.ts';
 import type { Parts } from './parts.ts';
@@ -58,6 +59,7 @@ export function makeApp(parts: Parts) {
     .route('/', auditRoutes(parts))
     .route('/', auditSealRoutes(parts))
     .route('/', statusRoutes(parts))
+    .route('/', eventRoutes(parts))
     .route('/', healthRoutes(parts))
     .route('/', docsRoutes(document as unknown as Parameters<typeof docsRoutes>[0]));
   routed.get('/openapi.json', (c) => c.json(document(), 200));

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Counts } from '../counts/counts.ts';
+import type { Events } from '../events/events.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Peers } from '../replicas/peers.ts';
@@ -29,6 +30,7 @@ export interface Parts {
   readonly fleet: Fleet;
   readonly counts: Counts;
   readonly peers: Peers;
+  readonly events: Events;
   readonly tokens: Tokens;
   readonly writeLimit: RateLimit;
   readonly metrics: Metrics;
