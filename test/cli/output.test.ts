@@ -174,7 +174,7 @@ describe('hfi: completion', () => {
       return stdout.trim().split('\n');
     };
     assert.deepEqual(await words('hfi', 'pol'), ['policy']);
-    assert.deepEqual((await words('hfi', 'policy', '')).sort(), ['apply', 'delete', 'describe', 'get', 'list']);
+    assert.deepEqual((await words('hfi', 'policy', '')).sort(), ['apply', 'delete', 'describe', 'diff', 'get', 'list', 'wait']);
     assert.deepEqual(await words('hfi', 'context', 'u'), ['use']);
   });
   for (const shell of ['zsh', 'fish']) {

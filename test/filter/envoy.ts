@@ -85,7 +85,7 @@ export class Envoy {
         this.process.calls.length = 0;
         return call;
       }
-      step = Math.max(1, Math.min(this.process.untilTimer(), patienceMs - ms));
+      step = Math.max(1, Math.min(Math.ceil(this.process.untilTimer()), patienceMs - ms));
       this.process.advance(step);
     }
     throw new Error(`no poll within ${patienceMs} ms`);
