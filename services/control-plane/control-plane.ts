@@ -9,11 +9,13 @@ import { RateLimit } from './api/rate-limit.ts';
 import type { Config } from './config.ts';
 import { type Counting, makeCounting } from './counting.ts';
 import { Fleet } from './fleet/fleet.ts';
+import { Halts } from './fleet/halts.ts';
 import { addGauges, makeMetrics } from './metrics.ts';
 import { Peers } from './replicas/peers.ts';
 import { pause, type Runtime } from './runtime.ts';
 import { makeClient } from './store/client.ts';
 import { EtcdStore } from './store/etcd.ts';
+import { EtcdHalts } from './store/etcd-halts.ts';
 import { Follower } from './store/follower.ts';
 import type { StoredPolicy } from './store/store.ts';
 
@@ -43,11 +45,17 @@ export interface ControlPlane {
 
 /** Puts one replica together. Everything that it takes from outside is in `surroundings`. */
 export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundings): ControlPlane {
-  const store = new EtcdStore(makeClient(config.etcd), runtime, { keepEndedSeconds: KEEP_ENDED_SECONDS });
+  const client = makeClient(config.etcd);
+  const store = new EtcdStore(client, runtime, { keepEndedSeconds: KEEP_ENDED_SECONDS });
+  const haltStore = new EtcdHalts(client, runtime);
   const metrics = makeMetrics();
   let serving = true;
 
   const follower = new Follower(() => makeClient(config.etcd), runtime, {
+    halted: (lost) => {
+      if (lost !== undefined) halts.lost(lost);
+      halts.caughtUp();
+    },
     changed: (changes) => {
       counting.counts.change(changes);
       fleet.change(changes);
@@ -85,10 +93,20 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     log,
   });
 
+  const halts: Halts = new Halts({
+    runtime,
+    store: haltStore,
+    followed: follower.halts,
+    seen: () => follower.revision,
+    changed: () => fleet.changeHalts(),
+    note: (what, details) => log.warn(details, what),
+  });
+
   const fleet: Fleet = new Fleet({
     runtime,
     fresh: copy.fresh,
     over: (stored) => counting.counts.over(stored),
+    halted: (namespace) => halts.of(namespace) !== undefined,
     measureCompile: (milliseconds) => metrics.compile.observe(milliseconds / 1000),
     woken: () => metrics.wakes.inc(),
     leftOut: (policies) => log.error({ policies }, 'policies are left out: with them a ruleset would be larger than a filter takes'),
@@ -118,6 +136,8 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     copy,
     fleet,
     counts: counting.counts,
+    halts,
+    haltStore,
     peers,
     tokens: new Tokens(config.tokens),
     writeLimit: new RateLimit(config.writesPerSecond, config.writeBurst, runtime.clock),
@@ -132,6 +152,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
   addGauges(metrics, {
     policies: () => countPolicies(follower.policies.values(), runtime.clock.now()),
     proxies: () => countProxies([...fleet.proxies].map((proxy) => asResource(proxy, config.replica, runtime.clock.now()))),
+    halts: () => halts.counts(),
     waiting: () => fleet.waiting,
     copyAge: () => copyAge() / 1000,
     following: () => follower.following,
@@ -158,6 +179,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     },
     async stop() {
       follower.stop();
+      halts.stop();
       fleet.stop();
       counting.stop();
       store.close();

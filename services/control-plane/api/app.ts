@@ -5,6 +5,7 @@ import { StoreRefused, StoreUnavailable } from '../store/store.ts';
 import { auditRoutes } from './audit.ts';
 import { docsRoutes } from './docs.ts';
 import type { Env } from './env.ts';
+import { halting, haltRoutes } from './halt.ts';
 import { healthRoutes } from './health.ts';
 import { observe } from './observe.ts';
 import type { Parts } from './parts.ts';
@@ -26,6 +27,7 @@ export function makeApp(parts: Parts) {
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
   app.openAPIRegistry.register('Policy', policy);
   app.openAPIRegistry.register('Report', reportSchema);
+  app.openAPIRegistry.register('Halting', halting);
   const document = () =>
     app.getOpenAPI31Document({
       openapi: '3.1.0',
@@ -54,6 +56,7 @@ export function makeApp(parts: Parts) {
     .route('/', policyCountRoutes(parts))
     .route('/', proxyRoutes(parts))
     .route('/', rolloutRoutes(parts))
+    .route('/', haltRoutes(parts))
     .route('/', auditRoutes(parts))
     .route('/', statusRoutes(parts))
     .route('/', healthRoutes(parts))

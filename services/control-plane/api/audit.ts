@@ -12,8 +12,12 @@ const auditEntry = z
     time: z.iso.datetime(),
     actor: z.object({ name: z.string(), role: z.string() }),
     address: z.string().describe('Where the request came from.'),
-    action: z.enum(['create', 'replace', 'delete', 'end']),
-    policy: z.string(),
+    action: z.enum(['create', 'replace', 'delete', 'end', 'halt', 'resume']),
+    policy: z.string().describe('Empty for a halt and a resume.'),
+    halt: z
+      .object({ namespace: z.string().nullable(), reason: z.string() })
+      .optional()
+      .describe('What was halted or resumed, null = everything, and the reason of the halt.'),
     resourceVersion: z.string(),
     before: policySpec.nullable(),
     after: policySpec.nullable(),

@@ -62,6 +62,7 @@ const writeRefusals = refusals(
   'forbidden',
   'conflict',
   'precondition-failed',
+  'halted',
   'too-large',
   'unsupported-media-type',
   'too-many-requests',

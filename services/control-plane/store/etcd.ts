@@ -1,16 +1,12 @@
-import {
-  EtcdInvalidAuthTokenError,
-  EtcdPermissionDeniedError,
-  GRPCInvalidArgumentError,
-  type IKeyValue,
-  type IRequestOp,
-  type Lease,
-} from 'etcd3';
+import type { IKeyValue, IRequestOp, Lease } from 'etcd3';
 import { policyEnd } from '../../policy/end.ts';
 import type { Policy } from '../../policy/schema.ts';
 import type { Runtime } from '../runtime.ts';
+import { asked, translated } from './asked.ts';
+import { AuditWriter } from './audit-writer.ts';
 import type { EtcdClient } from './client.ts';
-import { AUDIT, auditId, endOf, POLICIES, REPLICAS } from './keys.ts';
+import { readHalt } from './halts.ts';
+import { AUDIT, auditId, endOf, haltKey, NAMESPACE_HALTS, POLICIES, REPLICAS } from './keys.ts';
 import {
   type AuditAction,
   type AuditEntry,
@@ -20,7 +16,6 @@ import {
   type Store,
   type StoredPolicy,
   StoreRefused,
-  StoreUnavailable,
 } from './store.ts';
 import { type AuditValue, encode, type PolicyValue, readAudit, readPolicy } from './value.ts';
 
@@ -37,6 +32,7 @@ export class EtcdStore implements Store {
   readonly #client: EtcdClient;
   readonly #runtime: Runtime;
   readonly #options: EtcdStoreOptions;
+  readonly #audit: AuditWriter;
   #registration: Lease | undefined;
   #withdrawn = false;
 
@@ -44,6 +40,7 @@ export class EtcdStore implements Store {
     this.#client = client;
     this.#runtime = runtime;
     this.#options = options;
+    this.#audit = new AuditWriter(runtime.random);
   }
 
   async get(name: string): Promise<StoredPolicy | undefined> {
@@ -64,8 +61,8 @@ export class EtcdStore implements Store {
     const value: PolicyValue = { policy, createdAt: base?.createdAt ?? origin.time, appliedAt: origin.time };
     const lease = await this.#leaseFor(policyEnd(policy, origin.time));
     const put: IRequestOp = { request_put: { key: policyKey(name), value: encode(value), ...(lease === '0' ? {} : { lease }) } };
-    const audit = this.#audit(base === undefined ? 'create' : 'replace', name, base, policy, origin);
-    const result = await this.#ifAt(name, base, [put, audit]).catch((error: unknown) => {
+    const audit = this.#entry(base === undefined ? 'create' : 'replace', name, base, policy, origin);
+    const result = await this.#ifAt(name, base, [put, ...audit], haltsOver(policy.spec.selector.namespace)).catch((error: unknown) => {
       // Without an answer the policy may be there, and the lease would take it along: only a refusal is certain.
       if (error instanceof StoreRefused) this.#revoke(lease);
       throw error;
@@ -84,7 +81,7 @@ export class EtcdStore implements Store {
     const name = base.policy.metadata.name;
     const result = await this.#ifAt(name, base, [
       { request_delete_range: { key: policyKey(name) } },
-      this.#audit('delete', name, base, undefined, origin),
+      ...this.#entry('delete', name, base, undefined, origin),
     ]);
     if (result.done) this.#revoke(base.lease);
     return result;
@@ -92,15 +89,15 @@ export class EtcdStore implements Store {
 
   async noteEnd(ended: StoredPolicy, origin: Origin): Promise<void> {
     const name = ended.policy.metadata.name;
-    const key = Buffer.from(`${AUDIT}${auditId(origin.time, `end-${name}-${ended.revision}`)}`);
+    const rest = `end-${name}-${ended.revision}`;
     const entry: AuditValue = { ...origin, action: 'end', policy: name, before: ended.policy.spec, after: null };
     await asked(
       this.#client.keys.txn({
         compare: [
-          { key, target: 'Version', result: 'Equal', version: 0 },
+          { key: Buffer.from(`${AUDIT}${auditId(origin.time, rest)}`), target: 'Version', result: 'Equal', version: 0 },
           { key: policyKey(name), target: 'Mod', result: 'Equal', mod_revision: ended.revision },
         ],
-        success: [{ request_put: { key, value: encode(entry) } }],
+        success: this.#audit.ops(entry, rest),
       }),
     );
   }
@@ -145,26 +142,32 @@ export class EtcdStore implements Store {
     this.#client.close();
   }
 
-  /** Runs `changes` if the policy is still at `base`, all in one transaction; gives its revision. */
-  async #ifAt(name: string, base: StoredPolicy | undefined, changes: IRequestOp[]): Promise<Outcome<number>> {
+  /** Runs `changes` if the policy is still at `base` and none of the halts is there, all in one transaction; gives its revision. */
+  async #ifAt(
+    name: string,
+    base: StoredPolicy | undefined,
+    changes: IRequestOp[],
+    halts: readonly KeyRange[] = [],
+  ): Promise<Outcome<number>> {
     const key = policyKey(name);
     const result = await asked(
       this.#client.keys.txn({
-        compare: [{ key, target: 'Mod', result: 'Equal', mod_revision: base?.revision ?? 0 }],
+        compare: [
+          { key, target: 'Mod', result: 'Equal', mod_revision: base?.revision ?? 0 },
+          ...halts.map((range) => ({ ...range, target: 'Version', result: 'Equal', version: 0 }) as const),
+        ],
         success: changes,
-        failure: [{ request_range: { key } }],
+        failure: [{ key }, ...halts].map((range) => ({ request_range: range })),
       }),
     );
     if (result.succeeded) return { done: true, value: Number(result.header.revision) };
-    return { done: false, current: first(result.responses[0]?.response_range.kvs ?? []) };
+    const [found, ...halting] = result.responses.map(({ response_range }) => response_range.kvs);
+    const halt = halting.flat().flatMap((pair) => readHalt(pair) ?? [])[0];
+    return { done: false, current: first(found ?? []), halt };
   }
 
-  #audit(action: AuditAction, name: string, before: StoredPolicy | undefined, after: Policy | undefined, origin: Origin): IRequestOp {
-    const random = Math.floor(this.#runtime.random() * 2 ** 48)
-      .toString(16)
-      .padStart(12, '0');
-    const entry: AuditValue = { ...origin, action, policy: name, before: before?.policy.spec ?? null, after: after?.spec ?? null };
-    return { request_put: { key: Buffer.from(`${AUDIT}${auditId(origin.time, random)}`), value: encode(entry) } };
+  #entry(action: AuditAction, name: string, before: StoredPolicy | undefined, after: Policy | undefined, origin: Origin): IRequestOp[] {
+    return this.#audit.ops({ ...origin, action, policy: name, before: before?.policy.spec ?? null, after: after?.spec ?? null });
   }
 
   /** A lease without keep-alive that outlasts the policy: only the broom, the law is the end in the policy. */
@@ -179,6 +182,18 @@ export class EtcdStore implements Store {
   #revoke(lease: string): void {
     if (lease !== '0') this.#client.leases.leaseRevoke({ ID: lease }).catch(() => undefined);
   }
+}
+
+interface KeyRange {
+  readonly key: Buffer;
+  readonly range_end?: Buffer;
+}
+
+/** Where the halts lie that forbid a policy for this namespace; undefined and `*` = any. */
+function haltsOver(namespace: string | undefined): KeyRange[] {
+  const everything = { key: Buffer.from(haltKey(null)) };
+  if (namespace !== undefined && namespace !== '*') return [everything, { key: Buffer.from(haltKey(namespace)) }];
+  return [everything, { key: Buffer.from(NAMESPACE_HALTS), range_end: Buffer.from(endOf(NAMESPACE_HALTS)) }];
 }
 
 function policyKey(name: string): Buffer {
@@ -199,22 +214,4 @@ function pageOf<T>(found: readonly T[], limit: number, cursor: (item: T) => stri
   const items = found.slice(0, limit);
   const last = items.at(-1);
   return { items, nextCursor: found.length > limit && last !== undefined ? cursor(last) : null };
-}
-
-export async function asked<T>(call: Promise<T>): Promise<T> {
-  try {
-    return await call;
-  } catch (error) {
-    throw translated(error);
-  }
-}
-
-/** The one place where etcd3's many error classes become the store's two. */
-function translated(error: unknown): Error {
-  const text = error instanceof Error ? error.message : String(error);
-  if (error instanceof GRPCInvalidArgumentError || text.includes('request is too large')) return new StoreRefused(text, { cause: error });
-  if (error instanceof EtcdPermissionDeniedError || error instanceof EtcdInvalidAuthTokenError) {
-    return new StoreUnavailable('etcd refuses the credentials', { cause: error });
-  }
-  return new StoreUnavailable('etcd does not answer', { cause: error });
 }
