@@ -6,6 +6,7 @@ export const EXIT = {
   noServer: 3,
   notFound: 4,
   notAllowed: 5,
+  partly: 6,
 } as const;
 
 export const EXIT_MEANINGS: Readonly<Record<number, string>> = {
@@ -15,4 +16,5 @@ export const EXIT_MEANINGS: Readonly<Record<number, string>> = {
   [EXIT.noServer]: 'no server: the control plane, or etcd behind it, does not answer',
   [EXIT.notFound]: 'what was asked for is not there',
   [EXIT.notAllowed]: 'the token is missing, unknown or may not do this',
+  [EXIT.partly]: 'done in part: a proxy or a replica has not taken it yet; what is missing is named',
 };

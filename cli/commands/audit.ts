@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core';
 import { HfiCommand } from '../base.ts';
 import { taken } from '../client.ts';
+import { whatIsHalted } from '../halts.ts';
 
 export default class Audit extends HfiCommand {
   static override summary = 'Show who changed what, newest first.';
@@ -20,7 +21,7 @@ export default class Audit extends HfiCommand {
       { title: 'who', of: ({ actor }) => `${actor.name} (${actor.role})` },
       { title: 'from', of: ({ address }) => address },
       { title: 'action', of: ({ action }) => action },
-      { title: 'policy', of: ({ policy }) => policy },
+      { title: 'policy', of: ({ policy, halt }) => (halt === undefined ? policy : whatIsHalted(halt)) },
     ]);
     if (page.nextCursor !== null && this.format === 'table')
       this.note(`More: hfi audit --limit ${flags.limit} --cursor ${page.nextCursor}`);

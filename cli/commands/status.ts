@@ -1,6 +1,7 @@
 import { HfiCommand } from '../base.ts';
 import { taken } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
+import { haltInWords, resumeCommand } from '../halts.ts';
 import { isUnwell, troubleOf } from '../trouble.ts';
 
 export default class Status extends HfiCommand {
@@ -23,6 +24,7 @@ export default class Status extends HfiCommand {
     this.say(
       `etcd           ${etcd.reachable ? `answers, revision ${etcd.revision}` : 'DOES NOT ANSWER: changes are refused until it does'}`,
     );
+    for (const halt of status.halts) this.say(`HALTED         ${haltInWords(halt)}; ${resumeCommand(halt)} lets it go on`);
     this.say(`Policies       ${policies.active} active, ${policies.ended} ended`);
     this.say(`Proxies        ${status.proxies.connected} connected, ${status.proxies.current} run what they should`);
     for (const proxy of proxies.items) {
