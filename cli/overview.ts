@@ -1,6 +1,7 @@
 import type { InferResponseType } from 'hono/client';
 import { type Client, taken } from './client.ts';
 import { EXIT } from './exit-codes.ts';
+import { haltInWords, resumeCommand } from './halts.ts';
 import { allPolicies, type PolicyResource } from './policies.ts';
 import { asTable, timeLeft } from './print.ts';
 import { isUnwell, troubleOf } from './trouble.ts';
@@ -29,10 +30,11 @@ export function exitOf({ etcd, items }: Overview): number {
   return items.some(isUnwell) ? EXIT.refused : EXIT.done;
 }
 
-export function asLines({ url, version, replica, etcd, policies, proxies, items }: Overview): string[] {
+export function asLines({ url, version, replica, etcd, halts, policies, proxies, items }: Overview): string[] {
   return [
     `Control plane  ${url}, version ${version}, replica ${replica}`,
     `etcd           ${etcd.reachable ? `answers, revision ${etcd.revision}` : 'DOES NOT ANSWER: changes are refused until it does'}`,
+    ...halts.map((halt) => `HALTED         ${haltInWords(halt)}; ${resumeCommand(halt)} lets it go on`),
     `Policies       ${policies.active} active, ${policies.ended} ended`,
     `Proxies        ${proxies.connected} connected, ${proxies.current} run what they should`,
     ...items.flatMap((proxy) => {

@@ -17,12 +17,14 @@ import { Events, type PolicyEvent } from './events/events.ts';
 import { FleetEvents, standing } from './events/fleet-events.ts';
 import { endOf, eventOf, resultOf } from './events/policy-events.ts';
 import { Fleet } from './fleet/fleet.ts';
+import { Halts } from './fleet/halts.ts';
 import { addGauges, makeMetrics } from './metrics.ts';
 import { Peers } from './replicas/peers.ts';
 import { pause, type Runtime } from './runtime.ts';
 import { makeClient } from './store/client.ts';
 import { EtcdStore } from './store/etcd.ts';
 import { EtcdAuditLog } from './store/etcd-audit.ts';
+import { EtcdHalts } from './store/etcd-halts.ts';
 import { Follower } from './store/follower.ts';
 import type { StoredPolicy } from './store/store.ts';
 
@@ -54,7 +56,9 @@ export interface ControlPlane {
 export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundings): ControlPlane {
   const client = makeClient(config.etcd);
   const auditKey = config.auditKey === undefined ? undefined : new AuditKey(config.auditKey);
-  const store = new EtcdStore(client, runtime, { keepEndedSeconds: KEEP_ENDED_SECONDS, auditKey, audited: () => sealer.soon() });
+  const audited = (): void => sealer.soon();
+  const store = new EtcdStore(client, runtime, { keepEndedSeconds: KEEP_ENDED_SECONDS, auditKey, audited });
+  const haltStore = new EtcdHalts(client, runtime, { auditKey, audited });
   const audit = new EtcdAuditLog(client);
   const metrics = makeMetrics();
   const events = new Events(() => runtime.clock.now());
@@ -83,6 +87,10 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
   });
 
   const follower = new Follower(() => makeClient(config.etcd), runtime, {
+    halted: (lost) => {
+      if (lost !== undefined) halts.lost(lost);
+      halts.caughtUp();
+    },
     changed: (changes) => {
       counting.counts.change(changes);
       fleet.change(changes);
@@ -122,10 +130,20 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     log,
   });
 
+  const halts: Halts = new Halts({
+    runtime,
+    store: haltStore,
+    followed: follower.halts,
+    seen: () => follower.revision,
+    changed: () => fleet.changeHalts(),
+    note: (what, details) => log.warn(details, what),
+  });
+
   const fleet: Fleet = new Fleet({
     runtime,
     fresh: copy.fresh,
     over: (stored) => counting.counts.over(stored),
+    halted: (namespace) => halts.of(namespace) !== undefined,
     measureCompile: (milliseconds) => metrics.compile.observe(milliseconds / 1000),
     woken: () => metrics.wakes.inc(),
     leftOut: (policies) => log.error({ policies }, 'policies are left out: with them a ruleset would be larger than a filter takes'),
@@ -177,6 +195,8 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     copy,
     fleet,
     counts: counting.counts,
+    halts,
+    haltStore,
     peers,
     events,
     tokens: new Tokens(config.tokens),
@@ -192,6 +212,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
   addGauges(metrics, {
     policies: () => countPolicies(follower.policies.values(), runtime.clock.now()),
     proxies: () => countProxies([...fleet.proxies].map((proxy) => asResource(proxy, config.replica, runtime.clock.now()))),
+    halts: () => halts.counts(),
     waiting: () => fleet.waiting,
     copyAge: () => copyAge() / 1000,
     following: () => follower.following,
@@ -222,6 +243,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
       follower.stop();
       sealer.stop();
       retention.stop();
+      halts.stop();
       fleet.stop();
       fleetEvents.stop();
       counting.stop();

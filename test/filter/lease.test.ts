@@ -23,7 +23,7 @@ describe('filter: lease', () => {
     for (const [vm, root] of envoy.roots) assert.equal(envoy.request([], vm, root).action, HIT);
   });
 
-  it('is looked up by a worker that was stuck, which decides by the ruleset that it runs and takes the newer one afterwards', () => {
+  it('that a newer ruleset was given is none for a worker that was stuck and runs the older one: it does nothing until it takes the newer', () => {
     const envoy = new Envoy(2, { leaseMs: 6000 });
     const call = envoy.poll();
     envoy.serve([named('before', 503)], undefined, call);
@@ -38,9 +38,27 @@ describe('filter: lease', () => {
     envoy.process.advance(4000);
     stuck.dead = false;
     const reply = () => envoy.request([], stuck).replies.map(({ status, headers }) => [status, new Map(headers).get('x-hfi-fault')]);
-    assert.deepEqual(reply(), [[503, 'before/0']]);
+    assert.deepEqual(reply(), []);
     envoy.process.advance(100);
     assert.deepEqual(reply(), [[500, 'after/0']]);
+  });
+
+  it('is looked up by a worker that was stuck, and holds when it was renewed for the ruleset that it runs', () => {
+    const envoy = new Envoy(2, { leaseMs: 6000 });
+    const call = envoy.poll();
+    envoy.serve([named('only', 503)], undefined, call);
+    envoy.process.advance(100);
+    const [stuck] = [...envoy.roots.keys()].filter((vm) => vm !== call.vm);
+    assert.ok(stuck);
+    stuck.dead = true;
+    envoy.process.advance(3000);
+    envoy.unchanged(envoy.poll());
+    envoy.process.advance(4000);
+    stuck.dead = false;
+    assert.deepEqual(
+      envoy.request([], stuck).replies.map(({ status }) => status),
+      [503],
+    );
   });
 
   it('is renewed by every answer', () => {

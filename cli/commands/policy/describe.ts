@@ -1,5 +1,6 @@
 import { HfiCommand } from '../../base.ts';
 import { taken } from '../../client.ts';
+import { haltInWords, haltsOver, resumeCommand } from '../../halts.ts';
 import { nameArg } from '../../name-arg.ts';
 import { hitsInWords, proxyInWords, ruleCountsInWords, stateInWords } from '../../policy-counts.ts';
 import { timeLeft } from '../../print.ts';
@@ -27,9 +28,11 @@ export default class PolicyDescribe extends HfiCommand {
         query: { revision: policy.metadata.resourceVersion },
       }),
     );
-    if (this.format !== 'table') return this.printValue({ policy, rollout, counts });
     const { metadata, spec, status } = policy;
+    const halts = haltsOver(spec.selector.namespace, (await taken(await client.v1.halt.$get())).halts);
+    if (this.format !== 'table') return this.printValue({ policy, rollout, counts, halts });
     this.say(`${metadata.name}  ${stateInWords(status, counts.verdict)}`);
+    for (const halt of halts) this.say(`HALTED     ${haltInWords(halt)}; ${resumeCommand(halt)} lets it go on`);
     this.say(`Applied    ${metadata.appliedAt}, version ${metadata.resourceVersion}`);
     this.say(`Selects    ${selectorInWords(spec.selector)}, ${spec.direction} requests, priority ${spec.priority}`);
     spec.rules.forEach((rule, i) => {

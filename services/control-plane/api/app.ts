@@ -7,6 +7,7 @@ import { auditSealRoutes } from './audit-seals.ts';
 import { docsRoutes } from './docs.ts';
 import type { Env } from './env.ts';
 import { eventRoutes } from './events.ts';
+import { halting, haltRoutes } from './halt.ts';
 import { healthRoutes } from './health.ts';
 import { observe } from './observe.ts';
 import type { Parts } from './parts.ts';
@@ -28,6 +29,7 @@ export function makeApp(parts: Parts) {
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
   app.openAPIRegistry.register('Policy', policy);
   app.openAPIRegistry.register('Report', reportSchema);
+  app.openAPIRegistry.register('Halting', halting);
   const document = () =>
     app.getOpenAPI31Document({
       openapi: '3.1.0',
@@ -56,6 +58,7 @@ export function makeApp(parts: Parts) {
     .route('/', policyCountRoutes(parts))
     .route('/', proxyRoutes(parts))
     .route('/', rolloutRoutes(parts))
+    .route('/', haltRoutes(parts))
     .route('/', auditRoutes(parts))
     .route('/', auditSealRoutes(parts))
     .route('/', statusRoutes(parts))

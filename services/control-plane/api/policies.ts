@@ -63,6 +63,7 @@ const writeRefusals = refusals(
   'forbidden',
   'conflict',
   'precondition-failed',
+  'halted',
   'too-large',
   'unsupported-media-type',
   'too-many-requests',

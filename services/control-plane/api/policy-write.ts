@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '../../policy/schema.ts';
+import type { Halt } from '../store/halts.ts';
 import type { Origin, StoredPolicy } from '../store/store.ts';
+import { inWords } from './halt-resource.ts';
 import type { Parts } from './parts.ts';
 import { Problem } from './problem.ts';
 
@@ -28,6 +30,7 @@ const TRIES = 20;
  */
 export async function writePolicy(parts: Parts, policy: Policy, intent: Intent, origin: Origin, dryRun: boolean): Promise<Written> {
   const { name } = policy.metadata;
+  refuseHalted(parts.halts.over(policy.spec.selector.namespace));
   let base = await begin(parts, name, intent, dryRun);
   for (let left = TRIES; left > 0; left--) {
     refuseUnless(intent, name, base);
@@ -38,9 +41,17 @@ export async function writePolicy(parts: Parts, policy: Policy, intent: Intent, 
     }
     const outcome = base !== undefined && same ? await parts.store.unchanged(base) : await parts.store.put(policy, base, origin);
     if (outcome.done) return { result, stored: outcome.value };
+    refuseHalted(outcome.halt);
     base = outcome.current;
   }
   throw new Problem('conflict', `Others change ${JSON.stringify(name)} all the time; try again.`);
+}
+
+/** @throws Problem `halted`, which says how it goes on */
+function refuseHalted(halt: Halt | undefined): void {
+  if (halt === undefined) return;
+  const command = `hfi resume${halt.namespace === null ? '' : ` --namespace ${halt.namespace}`}`;
+  throw new Problem('halted', `${inWords(halt)}; no policy can be applied to it until an admin resumes: ${command}.`);
 }
 
 /** Deletes a policy; gives the revision of the removal. */

@@ -1,4 +1,5 @@
 import type { Policy } from '../../policy/schema.ts';
+import type { Halt } from './halts.ts';
 
 /** A policy as it lies in the store. */
 export interface StoredPolicy {
@@ -18,7 +19,7 @@ export interface Actor {
   readonly role: string;
 }
 
-export const AUDIT_ACTIONS = ['create', 'replace', 'delete', 'end'] as const;
+export const AUDIT_ACTIONS = ['create', 'replace', 'delete', 'end', 'halt', 'resume'] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 
 export interface AuditEntry {
@@ -28,7 +29,10 @@ export interface AuditEntry {
   readonly actor: Actor;
   readonly address: string;
   readonly action: AuditAction;
+  /** Empty when it is about no policy. */
   readonly policy: string;
+  /** What was halted or resumed, null = everything, and the reason of the halt. */
+  readonly halt?: { readonly namespace: string | null; readonly reason: string };
   /** The revision that the change made. */
   readonly revision: number;
   readonly before: Policy['spec'] | null;
@@ -43,8 +47,13 @@ export interface Origin {
   readonly time: number;
 }
 
-/** The change went through, or the policy isn't at the revision that the change was made for (`current` is what is there). */
-export type Outcome<T> = { readonly done: true; readonly value: T } | { readonly done: false; readonly current: StoredPolicy | undefined };
+/**
+ * The change went through; or the policy isn't at the revision that the change was made for (`current` is what is there), or what it selects
+ * is halted.
+ */
+export type Outcome<T> =
+  | { readonly done: true; readonly value: T }
+  | { readonly done: false; readonly current: StoredPolicy | undefined; readonly halt?: Halt | undefined };
 
 export interface Page<T> {
   readonly items: readonly T[];
@@ -61,7 +70,7 @@ export interface Store {
   get(name: string): Promise<StoredPolicy | undefined>;
   /** Policies by name, beginning after the name `after`. */
   list(limit: number, after: string): Promise<Page<StoredPolicy>>;
-  /** Creates (`base` undefined) or replaces the policy, if it is still at `base`. */
+  /** Creates (`base` undefined) or replaces the policy, if it is still at `base` and nothing that it can select is halted. */
   put(policy: Policy, base: StoredPolicy | undefined, origin: Origin): Promise<Outcome<StoredPolicy>>;
   /** Asks whether the policy is still at `base`. */
   unchanged(base: StoredPolicy): Promise<Outcome<StoredPolicy>>;
