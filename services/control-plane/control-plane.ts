@@ -15,6 +15,7 @@ import { SETTLING_MS } from './counts/shown.ts';
 import { hits, summed } from './counts/tally.ts';
 import { Events, type PolicyEvent } from './events/events.ts';
 import { FleetEvents, standing } from './events/fleet-events.ts';
+import { HaltEvents } from './events/halt-events.ts';
 import { endOf, eventOf, resultOf } from './events/policy-events.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { Halts } from './fleet/halts.ts';
@@ -90,6 +91,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     halted: (lost) => {
       if (lost !== undefined) halts.lost(lost);
       halts.caughtUp();
+      haltEvents.look(halts.inForce(), followed);
     },
     changed: (changes) => {
       counting.counts.change(changes);
@@ -130,12 +132,16 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     log,
   });
 
+  const haltEvents = new HaltEvents((event) => events.tell(event));
   const halts: Halts = new Halts({
     runtime,
     store: haltStore,
     followed: follower.halts,
     seen: () => follower.revision,
-    changed: () => fleet.changeHalts(),
+    changed: () => {
+      fleet.changeHalts();
+      haltEvents.look(halts.inForce(), followed);
+    },
     note: (what, details) => log.warn(details, what),
   });
 

@@ -108,6 +108,22 @@ describe('api: GET /v1/events', function () {
     watcher.leave();
   });
 
+  it('tells on every replica what is halted, by whom and why, and that it goes on', async () => {
+    const watchers = await Promise.all([replica, other].map((one) => Watcher.at(one)));
+    await replica.ask('POST', '/v1/halt', { body: { namespace: 'shop', reason: 'the shop is on fire' } });
+    await replica.ask('POST', '/v1/halt', { body: { namespace: 'shop', reason: 'again' } });
+    await replica.ask('DELETE', '/v1/halt?namespace=shop');
+    for (const watcher of watchers) {
+      await until(async () => watcher.of('resumed').length === 1, 'all is told');
+      const told = watcher.told.filter(({ event }) => event === 'halt').map(({ data }) => [data.what, data.namespace, data.message]);
+      assert.deepEqual(told, [
+        ['halted', 'shop', 'namespace shop is halted by the-admin: the shop is on fire'],
+        ['resumed', 'shop', 'namespace shop goes on'],
+      ]);
+      watcher.leave();
+    }
+  });
+
   it('goes on behind the last one that was heard, and says when that is not possible', async () => {
     const watcher = await Watcher.at(replica);
     await replica.put('a', { rules: [{ fault }] });

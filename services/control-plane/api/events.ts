@@ -1,6 +1,6 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming';
-import { POLICY_EVENTS } from '../events/events.ts';
+import { HALT_EVENTS, POLICY_EVENTS } from '../events/events.ts';
 import { readers } from './auth.ts';
 import type { Env } from './env.ts';
 import type { Parts } from './parts.ts';
@@ -15,10 +15,14 @@ const HEARTBEAT_MS = 15_000;
 const event = z
   .object({
     time: z.iso.datetime(),
-    type: z.enum(['policy', 'fleet']),
-    what: z.enum(POLICY_EVENTS).optional(),
+    type: z.enum(['policy', 'halt', 'fleet']),
+    what: z.enum([...POLICY_EVENTS, ...HALT_EVENTS]).optional(),
     policy: z.string().optional(),
-    namespace: z.string().nullable().optional().describe("The namespace that the policy's selector names."),
+    namespace: z
+      .string()
+      .nullable()
+      .optional()
+      .describe("The namespace that the policy's selector names, or that is halted; null for none, or for everything."),
     revision: z.int().optional(),
     message: z.string().optional(),
     connected: z.int().optional().describe('Of `fleet`: the proxies that this replica holds.'),

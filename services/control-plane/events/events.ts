@@ -1,5 +1,5 @@
 /**
- * What happens, as it is told to those who watch: what becomes of policies, and how the proxies of this replica stand. Each replica
+ * What happens, as it is told to those who watch: what becomes of policies, what is halted, and how the proxies of this replica stand. Each replica
  * tells what it sees itself; who did it is in the audit.
  */
 export const POLICY_EVENTS = ['created', 'replaced', 'deleted', 'ended', 'result'] as const;
@@ -16,6 +16,16 @@ export interface PolicyEvent {
   readonly message: string;
 }
 
+export const HALT_EVENTS = ['halted', 'resumed'] as const;
+
+export interface HaltEvent {
+  readonly type: 'halt';
+  readonly what: (typeof HALT_EVENTS)[number];
+  /** null = everything. */
+  readonly namespace: string | null;
+  readonly message: string;
+}
+
 export interface FleetEvent {
   readonly type: 'fleet';
   /** The proxies of the replica that tells. */
@@ -24,7 +34,7 @@ export interface FleetEvent {
   readonly current: number;
 }
 
-export type Happening = PolicyEvent | FleetEvent;
+export type Happening = PolicyEvent | HaltEvent | FleetEvent;
 
 export type HfiEvent = Happening & {
   /** Counts the events of this start of this replica, from 1. */
