@@ -20,7 +20,7 @@ export default class Audit extends HfiCommand {
       { title: 'who', of: ({ actor }) => `${actor.name} (${actor.role})` },
       { title: 'from', of: ({ address }) => address },
       { title: 'action', of: ({ action }) => action },
-      { title: 'policy', of: ({ policy }) => policy },
+      { title: 'policy', of: ({ policy, token }) => (token === undefined ? policy : `token/${token}`) },
     ]);
     if (page.nextCursor !== null && this.format === 'table')
       this.note(`More: hfi audit --limit ${flags.limit} --cursor ${page.nextCursor}`);

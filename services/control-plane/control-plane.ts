@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 import { policyEnd } from '../policy/end.ts';
+import { reviewer } from './access/kubernetes/reviewer.ts';
+import { Tokens } from './access/tokens.ts';
 import { makeApp } from './api/app.ts';
-import { Tokens } from './api/auth.ts';
 import { countPolicies, countProxies } from './api/counts.ts';
 import type { Copy } from './api/parts.ts';
 import { asResource } from './api/proxies.ts';
@@ -9,6 +10,7 @@ import { RateLimit } from './api/rate-limit.ts';
 import type { Config } from './config.ts';
 import { type Counting, makeCounting } from './counting.ts';
 import { Fleet } from './fleet/fleet.ts';
+import { Guard } from './guardrails/guard.ts';
 import { addGauges, makeMetrics } from './metrics.ts';
 import { Peers } from './replicas/peers.ts';
 import { pause, type Runtime } from './runtime.ts';
@@ -31,6 +33,8 @@ export interface Surroundings {
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly fetch: typeof fetch;
+  /** Random bytes that nobody can guess: for tokens. */
+  readonly randomBytes: () => Uint8Array;
 }
 
 export interface ControlPlane {
@@ -42,7 +46,7 @@ export interface ControlPlane {
 }
 
 /** Puts one replica together. Everything that it takes from outside is in `surroundings`. */
-export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundings): ControlPlane {
+export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes }: Surroundings): ControlPlane {
   const store = new EtcdStore(makeClient(config.etcd), runtime, { keepEndedSeconds: KEEP_ENDED_SECONDS });
   const metrics = makeMetrics();
   let serving = true;
@@ -85,12 +89,14 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     log,
   });
 
+  const guard = new Guard(config.guardrails, config.ownNamespace);
   const fleet: Fleet = new Fleet({
     runtime,
     fresh: copy.fresh,
     over: (stored) => counting.counts.over(stored),
     measureCompile: (milliseconds) => metrics.compile.observe(milliseconds / 1000),
     woken: () => metrics.wakes.inc(),
+    guard: (entry, identity) => guard.allowed(entry, identity),
     leftOut: (policies) => log.error({ policies }, 'policies are left out: with them a ruleset would be larger than a filter takes'),
     ended: (stored) => void noteEnd(stored),
   });
@@ -119,7 +125,23 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     fleet,
     counts: counting.counts,
     peers,
-    tokens: new Tokens(config.tokens),
+    tokens: new Tokens({
+      file: config.tokens,
+      issued: follower.tokens,
+      copyAge,
+      served: copy.fresh,
+      ask: (name) => store.tokens.get(name),
+      kubernetes: config.tokenReview === undefined ? undefined : reviewer(config.tokenReview, runtime.clock),
+      inMesh: config.inMesh,
+      clock: runtime.clock,
+      limits: {
+        reads: new RateLimit(config.readsPerSecond, config.readBurst, runtime.clock, 'reads'),
+        polls: new RateLimit(config.pollsPerSecond, config.pollBurst, runtime.clock, 'polls'),
+        reports: new RateLimit(config.pollsPerSecond, config.pollBurst, runtime.clock, 'reports'),
+      },
+    }),
+    randomBytes,
+    guard,
     writeLimit: new RateLimit(config.writesPerSecond, config.writeBurst, runtime.clock),
     metrics,
     log,

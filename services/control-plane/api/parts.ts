@@ -1,11 +1,12 @@
 import type { Logger } from 'pino';
+import type { Tokens } from '../access/tokens.ts';
 import type { Counts } from '../counts/counts.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import type { Guard } from '../guardrails/guard.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Peers } from '../replicas/peers.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Store, StoredPolicy } from '../store/store.ts';
-import type { Tokens } from './auth.ts';
 import type { RateLimit } from './rate-limit.ts';
 
 /** The copy of the policies that this replica follows. */
@@ -28,6 +29,9 @@ export interface Parts {
   readonly counts: Counts;
   readonly peers: Peers;
   readonly tokens: Tokens;
+  /** Random bytes for a token that nobody can guess. */
+  readonly randomBytes: () => Uint8Array;
+  readonly guard: Guard;
   readonly writeLimit: RateLimit;
   readonly metrics: Metrics;
   readonly log: Logger;

@@ -3,18 +3,21 @@ import type { Context } from 'hono';
 import { MAX_RULESET_BYTES } from '../../../filter/assembly/layout.ts';
 import { type Policy, type PolicyInput, policy as policySchema } from '../../policy/schema.ts';
 import { selects } from '../../policy/selector.ts';
+import { seesPolicy } from '../access/scope.ts';
 import type { StoredPolicy } from '../store/store.ts';
 import { readers, writers } from './auth.ts';
 import { readBody } from './body.ts';
 import type { Env } from './env.ts';
+import { guarded } from './guardrails.ts';
 import { onlyIf } from './if-match.ts';
 import { origin } from './origin.ts';
 import type { Parts } from './parts.ts';
 import { asResource, policyResource } from './policy-resource.ts';
-import { deletePolicy, type Intent, writePolicy } from './policy-write.ts';
+import { deletePolicy, type Intent, refuseOutside, writePolicy } from './policy-write.ts';
 import { Problem, refusals } from './problem.ts';
 import { allProxies } from './proxies.ts';
 import { refuseBadQuery } from './query.ts';
+import { seenPage } from './seen-page.ts';
 
 const TAG = ['policies'];
 const SECURED = [{ bearer: [] }];
@@ -62,6 +65,7 @@ const writeRefusals = refusals(
   'forbidden',
   'conflict',
   'precondition-failed',
+  'guardrail',
   'too-large',
   'unsupported-media-type',
   'too-many-requests',
@@ -72,7 +76,7 @@ const removed = z.object({ result: z.literal('deleted'), name: z.string(), resou
 
 /** Creating, replacing, reading, listing and deleting policies. */
 export function policyRoutes(parts: Parts) {
-  const { store, runtime, tokens } = parts;
+  const { store, runtime, tokens, guard } = parts;
 
   const create = createRoute({
     method: 'post',
@@ -117,7 +121,7 @@ export function policyRoutes(parts: Parts) {
     request: { params: nameParam },
     responses: {
       200: { description: 'The policy; its ETag is the resource version.', content: { 'application/json': { schema: policyResource } } },
-      ...refusals('unauthenticated', 'forbidden', 'not-found', 'store-unavailable'),
+      ...refusals('unauthenticated', 'forbidden', 'not-found', 'too-many-requests', 'store-unavailable'),
     },
   });
 
@@ -144,7 +148,7 @@ export function policyRoutes(parts: Parts) {
           },
         },
       },
-      ...refusals('invalid', 'unauthenticated', 'forbidden', 'store-unavailable'),
+      ...refusals('invalid', 'unauthenticated', 'forbidden', 'too-many-requests', 'store-unavailable'),
     },
   });
 
@@ -164,15 +168,26 @@ export function policyRoutes(parts: Parts) {
   });
 
   const write = async (c: Context<Env>, policy: Policy, intent: Intent, dryRun: boolean) => {
+    const caller = c.get('actor');
+    refuseOutside(caller, policy);
+    const by = origin(c, runtime);
+    const { chosen, warnings } = await guarded(parts, policy, by.time, c);
     refuseOverfull(parts, policy);
-    const { result, stored } = await writePolicy(parts, policy, intent, origin(c, runtime), dryRun);
+    const { result, stored } = await writePolicy(parts, policy, intent, caller, by, dryRun, chosen);
     const now = runtime.clock.now();
     const { selector } = policy.spec;
     // A change is answered without asking around, which would hold it up; whom it reached is in the rollout.
-    const proxies = dryRun ? await selectedAnywhere(parts, selector, c) : parts.fleet.selectedBy(selector);
+    const proxies =
+      chosen !== undefined ? [...chosen] : dryRun ? await selectedAnywhere(parts, selector, c) : parts.fleet.selectedBy(selector);
     return {
       etag: etag(stored),
-      body: { result, policy: asResource(stored, now), warnings: warningsFor(policy), proxies, ...(dryRun ? { dryRun: true } : {}) },
+      body: {
+        result,
+        policy: asResource(stored, now, guard),
+        warnings: [...warningsFor(policy), ...warnings],
+        proxies,
+        ...(dryRun ? { dryRun: true } : {}),
+      },
     };
   };
 
@@ -201,20 +216,32 @@ export function policyRoutes(parts: Parts) {
     .openapi(get, async (c) => {
       const { name } = c.req.valid('param');
       const stored = await store.get(name);
-      if (stored === undefined) throw notThere(name);
+      if (stored === undefined || !seesPolicy(c.get('actor'), stored.policy)) throw notThere(name);
       c.header('ETag', etag(stored));
-      return c.json(asResource(stored, runtime.clock.now()), 200);
+      return c.json(asResource(stored, runtime.clock.now(), guard), 200);
     })
     .openapi(list, async (c) => {
       const { limit, cursor } = c.req.valid('query');
-      const page = await store.list(limit, cursor);
+      const caller = c.get('actor');
+      const page =
+        caller.namespaces === undefined
+          ? await store.list(limit, cursor)
+          : await seenPage(
+              {
+                read: (most, after) => store.list(most, after),
+                show: (stored) => (seesPolicy(caller, stored.policy) ? stored : undefined),
+                key: (stored) => stored.policy.metadata.name,
+              },
+              limit,
+              cursor,
+            );
       const now = runtime.clock.now();
-      return c.json({ items: page.items.map((stored) => asResource(stored, now)), nextCursor: page.nextCursor }, 200);
+      return c.json({ items: page.items.map((stored) => asResource(stored, now, guard)), nextCursor: page.nextCursor }, 200);
     })
     .openapi(remove, async (c) => {
       parts.writeLimit.take(c.get('actor').name);
       const { name } = c.req.valid('param');
-      const revision = await deletePolicy(parts, name, onlyIf(c), origin(c, runtime));
+      const revision = await deletePolicy(parts, name, onlyIf(c), c.get('actor'), origin(c, runtime));
       return c.json({ result: 'deleted' as const, name, resourceVersion: String(revision) }, 200);
     });
 }
@@ -232,7 +259,7 @@ function refuseOverfull(parts: Parts, policy: Policy): void {
 
 /** Names of the connected proxies of all replicas that a selector names, in order. */
 async function selectedAnywhere(parts: Parts, selector: Policy['spec']['selector'], c: Context<Env>): Promise<string[]> {
-  const { items } = await allProxies(parts, c.req.header('authorization') ?? '', false, c.req.raw.signal);
+  const { items } = await allProxies(parts, c, false);
   return items.filter((proxy) => proxy.connected && proxy.unreadable.length === 0 && selects(selector, proxy)).map(({ name }) => name);
 }
 

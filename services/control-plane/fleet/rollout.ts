@@ -36,16 +36,19 @@ export interface RolloutView {
   /** The newest revision that this replica has seen completely. */
   readonly seen: () => number;
   readonly policy: (name: string) => StoredPolicy | undefined;
+  /** Whether proxies of a namespace may be told of. */
+  readonly sees: (namespace: string) => boolean;
 }
 
 /** Whether the connected proxies, those that `policy` selects if it is named, run what they should at `revision` or later. */
 export function rolloutNow(view: RolloutView, revision: number, policy: string | undefined): Rollout {
   const now = view.runtime.clock.now();
-  const selector = policy === undefined ? undefined : view.policy(policy)?.policy.spec.selector;
+  const stored = policy === undefined ? undefined : view.policy(policy);
   const proxies: RolloutProxy[] = [];
   const disconnected: string[] = [];
   for (const proxy of view.fleet.proxies) {
-    if (policy !== undefined && (selector === undefined || !selects(selector, proxy.group.identity))) continue;
+    if (!view.sees(proxy.hello.namespace)) continue;
+    if (policy !== undefined && (stored === undefined || !isFor(stored, proxy))) continue;
     if (!isConnected(proxy, now)) {
       disconnected.push(proxy.hello.name);
       continue;
@@ -74,6 +77,10 @@ export function rolloutNow(view: RolloutView, revision: number, policy: string |
     proxies,
     disconnected: disconnected.sort(),
   };
+}
+
+function isFor({ policy, chosen }: StoredPolicy, { hello, group }: KnownProxy): boolean {
+  return selects(policy.spec.selector, group.identity) && (chosen?.includes(hello.name) ?? true);
 }
 
 /** The same, held until it is done, the wait ends or the client is gone. */

@@ -1,14 +1,8 @@
-import {
-  EtcdInvalidAuthTokenError,
-  EtcdPermissionDeniedError,
-  GRPCInvalidArgumentError,
-  type IKeyValue,
-  type IRequestOp,
-  type Lease,
-} from 'etcd3';
+import type { IKeyValue, IRequestOp, Lease } from 'etcd3';
 import { policyEnd } from '../../policy/end.ts';
 import type { Policy } from '../../policy/schema.ts';
 import type { Runtime } from '../runtime.ts';
+import { asked, translated } from './answers.ts';
 import type { EtcdClient } from './client.ts';
 import { AUDIT, auditId, endOf, POLICIES, REPLICAS } from './keys.ts';
 import {
@@ -20,8 +14,8 @@ import {
   type Store,
   type StoredPolicy,
   StoreRefused,
-  StoreUnavailable,
 } from './store.ts';
+import { TokenStore } from './tokens.ts';
 import { type AuditValue, encode, type PolicyValue, readAudit, readPolicy } from './value.ts';
 
 /** A replica that dies is forgotten after this many seconds. */
@@ -37,6 +31,7 @@ export class EtcdStore implements Store {
   readonly #client: EtcdClient;
   readonly #runtime: Runtime;
   readonly #options: EtcdStoreOptions;
+  readonly tokens: TokenStore;
   #registration: Lease | undefined;
   #withdrawn = false;
 
@@ -44,6 +39,15 @@ export class EtcdStore implements Store {
     this.#client = client;
     this.#runtime = runtime;
     this.#options = options;
+    this.tokens = new TokenStore({
+      client,
+      audited: async (compare, change, { token, ...entry }, origin) => {
+        const audit = this.#auditOf({ ...origin, ...entry, policy: '', token });
+        return (await asked(client.keys.txn({ compare: [compare], success: [change, audit] }))).succeeded;
+      },
+      lease: async (seconds) => (await asked(client.leases.leaseGrant({ TTL: seconds }))).ID,
+      giveBack: (lease) => this.#revoke(lease),
+    });
   }
 
   async get(name: string): Promise<StoredPolicy | undefined> {
@@ -59,9 +63,10 @@ export class EtcdStore implements Store {
     return pageOf(items, limit, (item) => item.policy.metadata.name);
   }
 
-  async put(policy: Policy, base: StoredPolicy | undefined, origin: Origin): Promise<Outcome<StoredPolicy>> {
+  async put(policy: Policy, base: StoredPolicy | undefined, origin: Origin, chosen?: readonly string[]): Promise<Outcome<StoredPolicy>> {
     const name = policy.metadata.name;
-    const value: PolicyValue = { policy, createdAt: base?.createdAt ?? origin.time, appliedAt: origin.time };
+    const times = { createdAt: base?.createdAt ?? origin.time, appliedAt: origin.time };
+    const value: PolicyValue = { policy, ...times, ...(chosen === undefined ? {} : { chosen }) };
     const lease = await this.#leaseFor(policyEnd(policy, origin.time));
     const put: IRequestOp = { request_put: { key: policyKey(name), value: encode(value), ...(lease === '0' ? {} : { lease }) } };
     const audit = this.#audit(base === undefined ? 'create' : 'replace', name, base, policy, origin);
@@ -160,11 +165,14 @@ export class EtcdStore implements Store {
   }
 
   #audit(action: AuditAction, name: string, before: StoredPolicy | undefined, after: Policy | undefined, origin: Origin): IRequestOp {
+    return this.#auditOf({ ...origin, action, policy: name, before: before?.policy.spec ?? null, after: after?.spec ?? null });
+  }
+
+  #auditOf(entry: AuditValue): IRequestOp {
     const random = Math.floor(this.#runtime.random() * 2 ** 48)
       .toString(16)
       .padStart(12, '0');
-    const entry: AuditValue = { ...origin, action, policy: name, before: before?.policy.spec ?? null, after: after?.spec ?? null };
-    return { request_put: { key: Buffer.from(`${AUDIT}${auditId(origin.time, random)}`), value: encode(entry) } };
+    return { request_put: { key: Buffer.from(`${AUDIT}${auditId(entry.time, random)}`), value: encode(entry) } };
   }
 
   /** A lease without keep-alive that outlasts the policy: only the broom, the law is the end in the policy. */
@@ -199,22 +207,4 @@ function pageOf<T>(found: readonly T[], limit: number, cursor: (item: T) => stri
   const items = found.slice(0, limit);
   const last = items.at(-1);
   return { items, nextCursor: found.length > limit && last !== undefined ? cursor(last) : null };
-}
-
-export async function asked<T>(call: Promise<T>): Promise<T> {
-  try {
-    return await call;
-  } catch (error) {
-    throw translated(error);
-  }
-}
-
-/** The one place where etcd3's many error classes become the store's two. */
-function translated(error: unknown): Error {
-  const text = error instanceof Error ? error.message : String(error);
-  if (error instanceof GRPCInvalidArgumentError || text.includes('request is too large')) return new StoreRefused(text, { cause: error });
-  if (error instanceof EtcdPermissionDeniedError || error instanceof EtcdInvalidAuthTokenError) {
-    return new StoreUnavailable('etcd refuses the credentials', { cause: error });
-  }
-  return new StoreUnavailable('etcd does not answer', { cause: error });
 }

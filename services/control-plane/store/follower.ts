@@ -1,12 +1,13 @@
 import type { IKeyValue, IResponseHeader, IWatchResponse } from 'etcd3';
+import type { StoredToken } from '../access/issued.ts';
 import type { Cancel, Runtime } from '../runtime.ts';
 import type { EtcdClient } from './client.ts';
-import { FOLLOWED, POLICIES, REPLICAS } from './keys.ts';
+import { FOLLOWED, POLICIES, PRINCIPALS, REPLICAS } from './keys.ts';
 import type { Change, StoredPolicy } from './store.ts';
-import { readPolicy } from './value.ts';
+import { readPolicy, readToken } from './value.ts';
 
 /**
- * Keeps a replica's copy of the policies, and of the list of replicas, current.
+ * Keeps a replica's copy of the policies, of the issued tokens and of the list of replicas current.
  *
  * ```
  *            ┌──────────────── compacted, another history, or never listed ──────────────────┐
@@ -41,6 +42,7 @@ type State = 'new' | 'listing' | 'opening' | 'following' | 'broken' | 'stopped';
 
 export class Follower {
   readonly policies = new Map<string, StoredPolicy>();
+  readonly tokens = new Map<string, StoredToken>();
   readonly replicas = new Map<string, string>();
   /** The newest revision of which every change is in `policies`. */
   revision = 0;
@@ -145,9 +147,11 @@ export class Follower {
   #take(pairs: readonly IKeyValue[]): Change[] {
     const listed = new Map<string, StoredPolicy>();
     this.replicas.clear();
+    this.tokens.clear();
     for (const pair of pairs) {
       const key = pair.key.toString('utf8');
       if (key.startsWith(REPLICAS)) this.#putReplica(key, pair);
+      else if (key.startsWith(PRINCIPALS)) this.#putToken(key, pair);
       else {
         const stored = this.#read(pair);
         if (stored !== undefined) listed.set(stored.policy.metadata.name, stored);
@@ -237,6 +241,11 @@ export class Follower {
         else this.replicas.delete(key.slice(REPLICAS.length));
         continue;
       }
+      if (key.startsWith(PRINCIPALS)) {
+        if (isPut) this.#putToken(key, kv);
+        else this.tokens.delete(key.slice(PRINCIPALS.length));
+        continue;
+      }
       const name = key.slice(POLICIES.length);
       const after = isPut ? this.#read(kv) : undefined;
       changes.set(name, { name, before: changes.get(name)?.before ?? this.policies.get(name), after });
@@ -263,6 +272,14 @@ export class Follower {
     } catch {
       this.#events.note('unreadable replica in etcd, left out', { key });
     }
+  }
+
+  #putToken(key: string, pair: IKeyValue): void {
+    const token = readToken(pair);
+    // What can't be read must not leave the one before in force.
+    this.tokens.delete(key.slice(PRINCIPALS.length));
+    if (token !== undefined) this.tokens.set(token.name, token);
+    else this.#events.note('unreadable token in etcd, left out', { key });
   }
 
   /** Asks for progress now and then, and gives the connection up when nothing comes. */

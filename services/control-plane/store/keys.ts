@@ -1,11 +1,13 @@
-/** Where things lie in etcd. Policies and replicas are neighbours, so that one watch follows both. */
+/** Where things lie in etcd. What every replica follows are neighbours, so that one watch follows them all. */
 export const POLICIES = '/hfi/policies/';
+/** The issued tokens: who may act. Between policies and replicas, by its name. */
+export const PRINCIPALS = '/hfi/principals/';
 export const REPLICAS = '/hfi/replicas/';
 export const AUDIT = '/hfi/audit/';
 /** `<policy>/<when it was applied>/<proxy>`: what a proxy counted. Outside of what a replica follows of the policies. */
 export const COUNTS = '/hfi/counts/';
 
-/** First and last key of what a replica follows: policies, replicas and nothing between them. */
+/** First and last key of what a replica follows: policies, issued tokens and replicas. */
 export const FOLLOWED = { from: POLICIES, to: endOf(REPLICAS) } as const;
 
 /** The key after the last one that begins with `prefix`. */

@@ -1,4 +1,6 @@
 import type { Policy } from '../../policy/schema.ts';
+import type { StoredToken, TokenRecord } from '../access/issued.ts';
+import type { TokenStore } from './tokens.ts';
 
 /** A policy as it lies in the store. */
 export interface StoredPolicy {
@@ -9,6 +11,8 @@ export interface StoredPolicy {
   readonly appliedAt: number;
   /** The store's revision of its last change; `resourceVersion` in the API. */
   readonly revision: number;
+  /** The only proxies that it is for, by name, where guardrails limit how many; undefined = all that it selects. */
+  readonly chosen?: readonly string[] | undefined;
   /** The lease that sweeps it after its end; `0` when it never ends. */
   readonly lease: string;
 }
@@ -18,7 +22,7 @@ export interface Actor {
   readonly role: string;
 }
 
-export type AuditAction = 'create' | 'replace' | 'delete' | 'end';
+export type AuditAction = 'create' | 'replace' | 'delete' | 'end' | 'create-token' | 'revoke-token';
 
 export interface AuditEntry {
   readonly id: string;
@@ -27,11 +31,14 @@ export interface AuditEntry {
   readonly actor: Actor;
   readonly address: string;
   readonly action: AuditAction;
+  /** The policy that was changed; empty when it was a token. */
   readonly policy: string;
+  /** The token that was created or revoked, by its name. */
+  readonly token?: string | undefined;
   /** The revision that the change made. */
   readonly revision: number;
-  readonly before: Policy['spec'] | null;
-  readonly after: Policy['spec'] | null;
+  readonly before: Policy['spec'] | TokenRecord | null;
+  readonly after: Policy['spec'] | TokenRecord | null;
 }
 
 /** Who changes something, from where, when. */
@@ -60,8 +67,8 @@ export interface Store {
   get(name: string): Promise<StoredPolicy | undefined>;
   /** Policies by name, beginning after the name `after`. */
   list(limit: number, after: string): Promise<Page<StoredPolicy>>;
-  /** Creates (`base` undefined) or replaces the policy, if it is still at `base`. */
-  put(policy: Policy, base: StoredPolicy | undefined, origin: Origin): Promise<Outcome<StoredPolicy>>;
+  /** Creates (`base` undefined) or replaces the policy, if it is still at `base`. @param chosen the only proxies that it is for */
+  put(policy: Policy, base: StoredPolicy | undefined, origin: Origin, chosen?: readonly string[]): Promise<Outcome<StoredPolicy>>;
   /** Asks whether the policy is still at `base`. */
   unchanged(base: StoredPolicy): Promise<Outcome<StoredPolicy>>;
   /** Removes the policy if it is still at `base`; gives the revision of the removal. */
@@ -70,6 +77,8 @@ export interface Store {
   noteEnd(ended: StoredPolicy, origin: Origin): Promise<void>;
   /** Audit entries, newest first, beginning after the id `after`. */
   audit(limit: number, after: string): Promise<Page<AuditEntry>>;
+  /** The issued tokens. */
+  readonly tokens: TokenStore;
   /** Makes this replica known to the others until `withdraw`. */
   register(id: string, url: string): Promise<void>;
   withdraw(): Promise<void>;
@@ -91,6 +100,8 @@ export class StoreRefused extends Error {
 /** What a replica follows. */
 export interface Followed {
   readonly policies: ReadonlyMap<string, StoredPolicy>;
+  /** Issued tokens by name. */
+  readonly tokens: ReadonlyMap<string, StoredToken>;
   /** Replicas by name, with the URL at which they answer. */
   readonly replicas: ReadonlyMap<string, string>;
 }
