@@ -166,7 +166,7 @@ describe('the stack: access', function () {
       ]);
       const [open] = policies.get('hfi-open').rules;
       assert.equal(open.from, undefined);
-      assert.ok(!open.to[0].operation.paths.some((path: string) => path.startsWith('/v1') || path.includes('*')));
+      assert.ok(!open.to[0].operation.paths.some((path: string) => path.startsWith('/v1') || path.includes('*') || path === '/metrics'));
     });
 
     it('the ports of an etcd that is there already are left alone, too', async () => {
