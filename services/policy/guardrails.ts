@@ -19,7 +19,8 @@ export const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
 
 const timeOfDay = z
   .string()
-  .regex(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, 'is no time of day: write it like `09:00`, in quotation marks')
+  // Of a time that is none, nothing can be said of its order either.
+  .regex(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, { error: 'is no time of day: write it like `09:00`, in quotation marks', abort: true })
   .meta({ format: 'time of day' });
 
 const zone = z.string().refine(isZone, 'is no time zone: write it like `Europe/Berlin` or `UTC`').meta({ format: 'time zone' });

@@ -65,7 +65,15 @@ function wrongNamespace(namespace: string | undefined, { namespaces }: Guardrail
   if (namespaces !== undefined) {
     if (namespace !== undefined && Object.hasOwn(namespaces, namespace)) return [];
     const limit = Object.keys(namespaces).sort().join(', ') || 'none';
-    return [{ guardrail: 'namespaces', field, value, limit, message: `is ${value}; the guardrail namespaces allows ${limit}` }];
+    return [
+      {
+        guardrail: 'namespaces',
+        field,
+        value,
+        limit,
+        message: `${namespace === undefined ? 'means' : 'is'} ${value}; the guardrail namespaces allows ${limit}`,
+      },
+    ];
   }
   if (namespace === undefined || !isSystem(namespace, ownNamespace)) return [];
   const message = `is ${value}, a namespace of the system, which is never faulted unless the guardrail namespaces names it`;
@@ -149,7 +157,7 @@ function forbidden(rule: Rule, path: string, { forbiddenPaths: limit }: Limits):
   const which = asked?.exact === undefined ? 'prefix' : 'exact';
   const value = asked?.[which] ?? '';
   const words = pathInWords(found);
-  const message = `asks for ${value}; the guardrail forbiddenPaths leaves ${words} alone`;
+  const message = `asks for nothing but ${value}; the guardrail forbiddenPaths allows nothing of ${words}`;
   return [{ guardrail: 'forbiddenPaths', field: `${path}.match.path.${which}`, value, limit: words, message }];
 }
 
