@@ -34,6 +34,9 @@ export const tokens: pulumi.Output<{ editor: string; viewer: string }> = pulumi.
   hfi.credentials.tokens.apply(({ editor, viewer }) => ({ editor: editor.current, viewer: viewer.current })),
 );
 
+/** What signs the audit: `hfi audit verify --key-file` checks with it. Keep a copy outside: whoever has it can forge entries. */
+export const auditKey: pulumi.Output<string> = pulumi.secret(hfi.credentials.auditKey);
+
 /** Where the sidecars fetch the filter, and its SHA-256. */
 export const wasmUrl: pulumi.Output<string> = hfi.wasmServer.url;
 export const wasmSha256: string = hfi.wasmServer.sha256;

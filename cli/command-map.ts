@@ -8,6 +8,9 @@ type Load = () => Promise<{ default: unknown }>;
 /** Every command, loaded only when it runs. The key is what is typed. */
 export const COMMANDS: Readonly<Record<string, Load>> = {
   audit: () => import('./commands/audit.ts'),
+  'audit export': () => import('./commands/audit/export.ts'),
+  'audit list': () => import('./commands/audit/list.ts'),
+  'audit verify': () => import('./commands/audit/verify.ts'),
   backup: () => import('./commands/backup.ts'),
   completion: () => import('./commands/completion.ts'),
   'context add': () => import('./commands/context/add.ts'),
@@ -21,8 +24,10 @@ export const COMMANDS: Readonly<Record<string, Load>> = {
   'policy apply': () => import('./commands/policy/apply.ts'),
   'policy delete': () => import('./commands/policy/delete.ts'),
   'policy describe': () => import('./commands/policy/describe.ts'),
+  'policy diff': () => import('./commands/policy/diff.ts'),
   'policy get': () => import('./commands/policy/get.ts'),
   'policy list': () => import('./commands/policy/list.ts'),
+  'policy wait': () => import('./commands/policy/wait.ts'),
   'port-forward': () => import('./commands/port-forward.ts'),
   'proxy list': () => import('./commands/proxy/list.ts'),
   'sandbox down': () => import('./commands/sandbox/down.ts'),
@@ -39,7 +44,10 @@ export const COMMANDS: Readonly<Record<string, Load>> = {
 
 /** One line on each command, for the overview: the commands themselves are not loaded for it. A test compares them. */
 export const SUMMARIES: Readonly<Record<string, string>> = {
-  audit: 'Show who changed what, newest first.',
+  audit: 'Show who changed what, newest first: the same as hfi audit list.',
+  'audit export': 'Write the audit as JSON Lines: one entry a line, on standard output.',
+  'audit list': 'Show who changed what, newest first.',
+  'audit verify': 'Check that nothing in the audit was changed, removed, put in or moved.',
   backup: 'Write all policies as a file that hfi policy apply takes back.',
   completion: 'Print the completion script for bash, zsh or fish.',
   'context add': 'Add a control plane to the contexts and use it.',
@@ -53,8 +61,10 @@ export const SUMMARIES: Readonly<Record<string, string>> = {
   'policy apply': 'Create or change policies from files.',
   'policy delete': 'Delete policies: their faults end at once.',
   'policy describe': 'Show a policy in words, whom it selects, who runs it, and how often it hit.',
+  'policy diff': 'Show what applying files would change, line by line.',
   'policy get': 'Show a policy as it is kept, with every default filled in.',
   'policy list': 'List the policies.',
+  'policy wait': 'Wait until every proxy runs a policy, it has hit so many requests, or it has ended.',
   'port-forward': "Make a part of the stack reachable on this machine's loopback, until Ctrl-C.",
   'proxy list': 'List the connected proxies and what they run.',
   'sandbox down': 'End the sandbox and everything that it started.',

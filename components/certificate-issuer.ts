@@ -97,18 +97,24 @@ function newTokens(before: Untyped): Untyped {
   return { admin: token('admin'), editor: token('editor'), viewer: token('viewer'), proxy: token('proxy') };
 }
 
+function newAuditKey(): string {
+  const { randomBytes }: Untyped = require('node:crypto');
+  return randomBytes(32).toString('base64url');
+}
+
 /** Makes what `Credentials` says. */
 export const certificateIssuer: pulumi.dynamic.ResourceProvider = {
   async create(inputs: Untyped) {
-    return { id: 'credentials', outs: { ...inputs, ...(await issue(inputs.etcdNames, undefined)), tokens: newTokens(undefined) } };
+    const made = { ...(await issue(inputs.etcdNames, undefined)), tokens: newTokens(undefined), auditKey: newAuditKey() };
+    return { id: 'credentials', outs: { ...inputs, ...made } };
   },
   async diff(_id: string, old: Untyped, wanted: Untyped) {
     const names = JSON.stringify(old.etcdNames) !== JSON.stringify(wanted.etcdNames);
     const ending = old.endsAt - Date.now() < (730 * 86_400_000) / 3;
-    return { changes: old.rotation !== wanted.rotation || names || ending };
+    return { changes: old.rotation !== wanted.rotation || names || ending || old.auditKey === undefined };
   },
   async update(_id: string, old: Untyped, wanted: Untyped) {
     const tokens = old.rotation === wanted.rotation ? old.tokens : newTokens(old.tokens);
-    return { outs: { ...wanted, ...(await issue(wanted.etcdNames, old)), tokens } };
+    return { outs: { ...wanted, ...(await issue(wanted.etcdNames, old)), tokens, auditKey: old.auditKey ?? newAuditKey() } };
   },
 };

@@ -117,6 +117,16 @@ const tokenReview = z.strictObject({
     .describe('Who is let in, as what. The first entry that names somebody decides.'),
 });
 
+const audit = z.strictObject({
+  keepDays: z.int().min(0).max(36_500).default(90).describe('How long its entries stay, in days; 0 = no limit.'),
+  keepEntries: z
+    .int()
+    .min(0)
+    .max(10_000_000)
+    .default(100_000)
+    .describe('How many of them stay at most; 0 = no limit. They are in etcd, whose database has a limit of its own.'),
+});
+
 const controlPlane = z.strictObject({
   replicas: z.int().min(1).max(9).default(2).describe('Replicas; any of them answers anything.'),
   image: image.optional().describe('A prebuilt image (see `Dockerfile`) in place of the stock Node image and the bundle.'),
@@ -138,6 +148,7 @@ const controlPlane = z.strictObject({
     .optional()
     .describe('Serves the API over TLS too, on port 8443. A changed certificate is taken over without a restart.'),
   tokenReview: tokenReview.optional().describe("Lets the cluster's own users and service accounts in, by their tokens."),
+  audit: audit.prefault({}).describe('Who changed what (`hfi audit`). The oldest entries are removed; the rest can still be verified.'),
 });
 
 const mesh = z.strictObject({

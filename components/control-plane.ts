@@ -41,6 +41,7 @@ export interface ControlPlaneArgs {
   readonly peerPort?: number | undefined;
   /** What options add to its pods. */
   readonly additions: readonly PodAddition[];
+  readonly audit: { readonly keepDays: number; readonly keepEntries: number; readonly key: pulumi.Input<string> };
   /** Seconds until it must be ready. */
   readonly readySeconds: number;
 }
@@ -62,7 +63,10 @@ export class ControlPlane extends pulumi.ComponentResource {
       'tokens',
       {
         metadata: { namespace: args.namespace, labels: labels(CONTROL_PLANE) },
-        stringData: { 'tokens.json': pulumi.output(args.tokens).apply((all) => tokensFile(all, args.meshNamespaces)) },
+        stringData: {
+          'tokens.json': pulumi.output(args.tokens).apply((all) => tokensFile(all, args.meshNamespaces)),
+          'audit.key': args.audit.key,
+        },
       },
       own,
     );
@@ -167,6 +171,9 @@ function podSpec(args: ControlPlaneArgs, account: pulumi.Input<string>, tokens: 
           { name: 'HFI_LOG_LEVEL', value: args.logLevel },
           { name: 'HFI_DRAIN_MS', value: String(DRAIN_SECONDS * 1000) },
           { name: 'HFI_TOKENS_FILE', value: `${TOKENS}/tokens.json` },
+          { name: 'HFI_AUDIT_KEY_FILE', value: `${TOKENS}/audit.key` },
+          { name: 'HFI_AUDIT_KEEP_DAYS', value: String(args.audit.keepDays) },
+          { name: 'HFI_AUDIT_KEEP_ENTRIES', value: String(args.audit.keepEntries) },
           { name: 'HFI_ETCD_ENDPOINTS', value: pulumi.output(endpoints).apply((all) => all.join(',')) },
           ...etcdLogin(secret, login),
           ...added.env,

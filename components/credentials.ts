@@ -29,6 +29,8 @@ export interface CredentialsState {
   readonly authority: Certificate;
   readonly etcdServer: Certificate;
   readonly etcdClient: Certificate;
+  /** Signs the audit. It stays when the tokens change: what it signed must be checked for as long as it is kept. */
+  readonly auditKey: string;
   /** When the first of the certificates ends, in milliseconds since the epoch. */
   readonly endsAt: number;
 }
@@ -42,15 +44,26 @@ export class Credentials extends pulumi.dynamic.Resource {
   declare readonly authority: pulumi.Output<Certificate>;
   declare readonly etcdServer: pulumi.Output<Certificate>;
   declare readonly etcdClient: pulumi.Output<Certificate>;
+  declare readonly auditKey: pulumi.Output<string>;
   declare readonly endsAt: pulumi.Output<number>;
 
   constructor(name: string, args: CredentialsArgs, opts?: pulumi.CustomResourceOptions) {
-    const made = { tokens: undefined, authority: undefined, etcdServer: undefined, etcdClient: undefined, endsAt: undefined };
+    const made = {
+      tokens: undefined,
+      authority: undefined,
+      etcdServer: undefined,
+      etcdClient: undefined,
+      auditKey: undefined,
+      endsAt: undefined,
+    };
     super(
       certificateIssuer,
       name,
       { ...made, ...args },
-      { ...opts, additionalSecretOutputs: ['tokens', 'authority', 'etcdServer', 'etcdClient', ...(opts?.additionalSecretOutputs ?? [])] },
+      {
+        ...opts,
+        additionalSecretOutputs: ['tokens', 'authority', 'etcdServer', 'etcdClient', 'auditKey', ...(opts?.additionalSecretOutputs ?? [])],
+      },
     );
   }
 }

@@ -127,6 +127,7 @@ export class Hfi extends pulumi.ComponentResource {
         meshNamespaces: meshNamespaces(config),
         peerPort: inMesh ? PEER_PORT : undefined,
         additions,
+        audit: { ...config.controlPlane.audit, key: this.credentials.auditKey },
       },
       state instanceof Etcd ? { ...own, dependsOn: [state] } : own,
     );

@@ -159,7 +159,7 @@ function inject(stream: u32, rule: usize, last: bool): u32 {
     }
   }
   if (!hangsOnStatus(action)) count(action, INJECTED);
-  if (later || delays) noteRule(rule, 'hfi_fault');
+  noteRule(rule, 'hfi_fault');
   if ((flags & ACTION_ABORT_RESPONSE) != 0 && load<u32>(action + ACTION_ABORT) != 0) rememberRequest(record, action);
   if (load<u32>(action + ACTION_RESPONSE) != 0 && isTunnel()) addState(record, BODY_STAYS_RESPONSE);
   if (change != 0) {

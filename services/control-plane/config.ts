@@ -45,6 +45,11 @@ export interface Config {
    */
   readonly pollsPerSecond: number;
   readonly pollBurst: number;
+  /** Signs the audit; undefined leaves it unsigned. */
+  readonly auditKey: string | undefined;
+  /** How long audit entries are kept, in days, and how many of them; 0 = no limit. */
+  readonly auditKeepDays: number;
+  readonly auditKeepEntries: number;
 }
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
@@ -93,6 +98,9 @@ export function readConfig(env: Environment): Config {
     readBurst: whole('HFI_READ_BURST', env.HFI_READ_BURST ?? '4000', 1, 1_000_000),
     pollsPerSecond: whole('HFI_POLLS_PER_SECOND', env.HFI_POLLS_PER_SECOND ?? '500', 1, 1_000_000),
     pollBurst: whole('HFI_POLL_BURST', env.HFI_POLL_BURST ?? '1000', 1, 1_000_000),
+    auditKey: readAuditKey(env.HFI_AUDIT_KEY_FILE),
+    auditKeepDays: whole('HFI_AUDIT_KEEP_DAYS', env.HFI_AUDIT_KEEP_DAYS ?? '90', 0, 36_500),
+    auditKeepEntries: whole('HFI_AUDIT_KEEP_ENTRIES', env.HFI_AUDIT_KEEP_ENTRIES ?? '100000', 0, 10_000_000),
   };
 }
 
@@ -114,4 +122,19 @@ function readTokens(file: string | undefined): Token[] {
     throw new ConfigError(`HFI_TOKENS_FILE: ${pathText(issue?.path ?? [])} ${issue?.message ?? 'is not a list of tokens'}`);
   }
   return result.data;
+}
+
+const LEAST_KEY_LENGTH = 16;
+
+function readAuditKey(file: string | undefined): string | undefined {
+  if (file === undefined) return undefined;
+  let key: string;
+  try {
+    key = readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new ConfigError(`HFI_AUDIT_KEY_FILE can not be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  if (key.length < LEAST_KEY_LENGTH)
+    throw new ConfigError(`HFI_AUDIT_KEY_FILE has ${key.length} characters; a key has at least ${LEAST_KEY_LENGTH}`);
+  return key;
 }

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { AuditKey } from '../audit/signature.ts';
 import { policyEnd } from '../policy/end.ts';
 import { reviewer } from './access/kubernetes/reviewer.ts';
 import { Tokens } from './access/tokens.ts';
@@ -7,6 +8,8 @@ import { countPolicies, countProxies } from './api/counts.ts';
 import type { Copy } from './api/parts.ts';
 import { asResource } from './api/proxies.ts';
 import { RateLimit } from './api/rate-limit.ts';
+import { AuditRetention } from './audit/retention.ts';
+import { Sealer } from './audit/sealer.ts';
 import type { Config } from './config.ts';
 import { type Counting, makeCounting } from './counting.ts';
 import { Fleet } from './fleet/fleet.ts';
@@ -16,6 +19,7 @@ import { Peers } from './replicas/peers.ts';
 import { pause, type Runtime } from './runtime.ts';
 import { makeClient } from './store/client.ts';
 import { EtcdStore } from './store/etcd.ts';
+import { EtcdAuditLog } from './store/etcd-audit.ts';
 import { Follower } from './store/follower.ts';
 import type { StoredPolicy } from './store/store.ts';
 
@@ -47,9 +51,32 @@ export interface ControlPlane {
 
 /** Puts one replica together. Everything that it takes from outside is in `surroundings`. */
 export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes }: Surroundings): ControlPlane {
-  const store = new EtcdStore(makeClient(config.etcd), runtime, { keepEndedSeconds: KEEP_ENDED_SECONDS });
+  const client = makeClient(config.etcd);
+  const auditKey = config.auditKey === undefined ? undefined : new AuditKey(config.auditKey);
+  const store = new EtcdStore(client, runtime, { keepEndedSeconds: KEEP_ENDED_SECONDS, auditKey, audited: () => sealer.soon() });
+  const audit = new EtcdAuditLog(client);
   const metrics = makeMetrics();
   let serving = true;
+
+  const sealer = new Sealer({
+    log: audit,
+    runtime,
+    replica: config.replica,
+    key: auditKey,
+    // In the log as well: kept elsewhere, these lines show whether a part of the chain was taken away.
+    sealed: (head, entries) => log.info({ ...head, entries }, 'audit sealed'),
+    broken: (known, found) => log.error({ known, found }, "the audit's chain in etcd is not the one that was there"),
+    failed: (error) => log.warn({ err: error }, 'the audit is not sealed yet'),
+  });
+  const retention = new AuditRetention({
+    log: audit,
+    runtime,
+    key: auditKey,
+    keepMs: config.auditKeepDays * 86_400_000,
+    keepEntries: config.auditKeepEntries,
+    removed: (anchor) => log.info({ anchor }, 'old audit entries removed'),
+    failed: (error) => log.warn({ err: error }, 'old audit entries are not removed yet'),
+  });
 
   const follower = new Follower(() => makeClient(config.etcd), runtime, {
     changed: (changes) => {
@@ -121,6 +148,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
   const app = makeApp({
     runtime,
     store,
+    audit,
     copy,
     fleet,
     counts: counting.counts,
@@ -171,6 +199,8 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
     fetch: app.fetch,
     start() {
       follower.start();
+      sealer.start();
+      retention.start();
       if (config.advertiseUrl !== undefined) void register(config.advertiseUrl);
     },
     async drain() {
@@ -180,6 +210,8 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
     },
     async stop() {
       follower.stop();
+      sealer.stop();
+      retention.stop();
       fleet.stop();
       counting.stop();
       store.close();

@@ -19,7 +19,15 @@ describe('API: who may do what, and when', () => {
   });
   after(() => processes.end());
 
-  const READS = ['/v1/policies', '/v1/policies/there', '/v1/proxies', '/v1/rollout?revision=1', '/v1/audit', '/v1/status'];
+  const READS = [
+    '/v1/policies',
+    '/v1/policies/there',
+    '/v1/proxies',
+    '/v1/rollout?revision=1',
+    '/v1/audit',
+    '/v1/audit/seals',
+    '/v1/status',
+  ];
   const roles: [Role, { reads: boolean; writes: boolean; polls: boolean }][] = [
     ['admin', { reads: true, writes: true, polls: true }],
     ['editor', { reads: true, writes: true, polls: false }],

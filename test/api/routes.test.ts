@@ -101,6 +101,14 @@ const CASES: Readonly<Record<string, Case>> = {
     forbidden: none,
     path: '/v1/rollout?revision=1',
   },
+  'get /v1/audit/seals': {
+    good: (r) => r.ask('GET', '/v1/audit/seals'),
+    status: 200,
+    bad: (r) => r.ask('GET', '/v1/audit/seals?cursor=x'),
+    refused: 400,
+    forbidden: none,
+    path: '/v1/audit/seals',
+  },
   'get /v1/audit': {
     good: (r) => r.ask('GET', '/v1/audit'),
     status: 200,

@@ -143,6 +143,15 @@ describe('API: what a token of namespace demo sees and does', function () {
     assert.ok(items.every(({ after }) => after === null || after.selector.namespace === 'demo'));
   });
 
+  it('sees nothing of the seals of the audit, which are of all namespaces', async () => {
+    for (const role of ['admin', 'viewer'] as const) {
+      const reply = await as(role, 'GET', '/v1/audit/seals');
+      assert.deepEqual([reply.status, reply.body.items], [403, undefined]);
+      assert.equal(reply.body.detail, 'This needs a token of every namespace; the token is for namespace demo.');
+    }
+    assert.equal((await one.ask('GET', '/v1/audit/seals', { role: 'viewer' })).status, 200);
+  });
+
   it('of a policy that left its namespace the audit shows the half that was in it', async () => {
     await one.put('moves', spec({ namespace: 'demo' }));
     await one.put('moves', spec({ namespace: 'shop' }));
@@ -161,24 +170,26 @@ describe('API: what a token of namespace demo sees and does', function () {
     await one.ask('DELETE', '/v1/policies/moves');
   });
 
-  it('the audit is read page by page over entries of others', async () => {
-    for (let i = 0; i < 600; i++) await one.put('noise', { ...spec({ namespace: 'shop' }), priority: i });
-    let cursor = '';
-    const seen: string[] = [];
-    for (let pages = 0; pages < 20; pages++) {
-      const { body } = await as('viewer', 'GET', `/v1/audit?limit=1&cursor=${cursor}`);
-      seen.push(...(body.items as { id: string }[]).map(({ id }) => id));
-      if (body.nextCursor === null) break;
-      cursor = String(body.nextCursor);
-    }
-    const all = (await as('viewer', 'GET', '/v1/audit?limit=100')).body.items as { id: string }[];
-    assert.deepEqual(
-      seen,
-      all.map(({ id }) => id),
-    );
-    assert.ok(seen.length >= 5);
-    await one.ask('DELETE', '/v1/policies/noise');
-  });
+  for (const order of ['newest', 'oldest']) {
+    it(`the audit is read page by page over entries of others, ${order} first`, async () => {
+      for (let i = 0; i < 600; i++) await one.put('noise', { ...spec({ namespace: 'shop' }), priority: i });
+      let cursor = '';
+      const seen: string[] = [];
+      for (let pages = 0; pages < 20; pages++) {
+        const { body } = await as('viewer', 'GET', `/v1/audit?limit=1&order=${order}&cursor=${cursor}`);
+        seen.push(...(body.items as { id: string }[]).map(({ id }) => id));
+        if (body.nextCursor === null) break;
+        cursor = String(body.nextCursor);
+      }
+      const all = (await as('viewer', 'GET', `/v1/audit?limit=100&order=${order}`)).body.items as { id: string }[];
+      assert.deepEqual(
+        seen,
+        all.map(({ id }) => id),
+      );
+      assert.ok(seen.length >= 5);
+      await one.ask('DELETE', '/v1/policies/noise');
+    });
+  }
 
   describe('as a proxy', () => {
     const poll = (name: string, namespace: string, role: keyof typeof tokens = 'proxy') =>

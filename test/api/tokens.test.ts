@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Replica } from '../support/control-plane.ts';
+import { makeClient } from '../../cli/client.ts';
+import { verifyLive } from '../../cli/verify-audit.ts';
+import { Replica, TOKENS } from '../support/control-plane.ts';
 import { Etcd } from '../support/etcd.ts';
 import { Processes, until } from '../support/processes.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
@@ -131,7 +133,10 @@ describe('API: issued tokens', function () {
       ['DELETE', '/v1/tokens/reader', {}],
     ] as const) {
       const reply = await one.ask(method, path, { ...by(scoped.token), ...more });
-      assert.deepEqual([reply.status, reply.body.detail], [403, 'This needs an admin of every namespace.']);
+      assert.deepEqual(
+        [reply.status, reply.body.detail],
+        [403, 'This needs an admin of every namespace; the token is for namespace demo.'],
+      );
     }
     const names = ((await one.ask('GET', '/v1/tokens')).body.items as { name: string }[]).map(({ name }) => name);
     assert.ok(names.includes('reader') && !names.includes('never'));
@@ -177,6 +182,14 @@ describe('API: issued tokens', function () {
     const state = items[1]?.after as { role: string; namespaces: string[]; expiresAt: number };
     assert.deepEqual([state.role, state.namespaces, Object.keys(state).length], ['editor', ['demo', 'shop'], 3]);
     assert.deepEqual(items[0]?.before, state);
+    const auditor = makeClient({ url: one.url, token: TOKENS.viewer, timeoutMs: 5000 });
+    let { ok, entries, waiting, findings } = await verifyLive(auditor, { keys: [] });
+    await until(async () => {
+      ({ ok, entries, waiting, findings } = await verifyLive(auditor, { keys: [] }));
+      return waiting === 0;
+    }, 'all is sealed');
+    assert.deepEqual([ok, findings], [true, []]);
+    assert.ok(entries >= 2);
   });
 
   it('a replica that no longer hears etcd knows no issued token, says so, and still knows those of the file', async () => {

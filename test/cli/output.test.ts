@@ -35,6 +35,8 @@ describe('hfi: what is printed where', function () {
       { schema: 'proxy-list', args: () => ['proxy', 'list'] },
       { schema: 'status', args: () => ['status'] },
       { schema: 'audit', args: () => ['audit'] },
+      { schema: 'audit', args: () => ['audit', 'list'] },
+      { schema: 'audit-verify', args: () => ['audit', 'verify'] },
       { schema: 'context-list', args: () => ['context', 'list'] },
     ];
     for (const { schema, args } of rows) {

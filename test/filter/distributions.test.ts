@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
+import type { Stream } from '../../filter/host/vm.ts';
 import { normalShare, quantilesOf } from '../../services/control-plane/ruleset/quantiles.ts';
 import type { PolicyInput } from '../../services/policy/schema.ts';
-import type { Stream } from '../support/wasm-host.ts';
 import { Envoy, HEADERS, made } from './envoy.ts';
 
 type Delay = NonNullable<PolicyInput['spec']['rules'][number]['fault']['delay']>;

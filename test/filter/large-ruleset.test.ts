@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Vm } from '../support/wasm-host.ts';
+import type { Vm } from '../../filter/host/vm.ts';
 import { ABORT, Envoy, made, PASSED } from './envoy.ts';
 
 const PATHS = 4000;

@@ -98,7 +98,7 @@ describe('the stack', function () {
   });
 
   it('keeps every token and key a secret, in outputs and inputs', async () => {
-    for (const name of ['apiToken', 'tokens']) {
+    for (const name of ['apiToken', 'tokens', 'auditKey']) {
       const output = program.exports[name] as { isSecret: Promise<boolean> };
       assert.equal(await output.isSecret, true, name);
     }
@@ -106,7 +106,7 @@ describe('the stack', function () {
     for (const { type, name, inputs } of program.registered) {
       assert.doesNotMatch(JSON.stringify(plain(inputs, secrets)), /SECRET-/, `${type} ${name}`);
     }
-    for (const text of ['SECRET-proxy-now', 'SECRET-admin-now', 'SECRET-server-key', 'SECRET-client-key']) {
+    for (const text of ['SECRET-proxy-now', 'SECRET-admin-now', 'SECRET-server-key', 'SECRET-client-key', 'SECRET-audit-key']) {
       assert.ok(
         secrets.some((secret) => secret.includes(text)),
         text,

@@ -26,6 +26,7 @@ export const MADE = {
   authority: { certificate: 'ca certificate', key: 'SECRET-authority-key' },
   etcdServer: { certificate: 'server certificate', key: 'SECRET-server-key' },
   etcdClient: { certificate: 'client certificate', key: 'SECRET-client-key' },
+  auditKey: 'SECRET-audit-key',
   endsAt: 0,
 };
 

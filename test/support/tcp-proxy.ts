@@ -8,6 +8,7 @@ export class TcpProxy {
   #stalled: 'none' | 'to-server' | 'to-client' | 'both' = 'none';
   #refusing = false;
   #change: (bytes: Buffer) => Buffer = (bytes) => bytes;
+  #delayMs = 0;
   /** Connections that stand and through which nothing comes any more. */
   readonly #halfOpen = new WeakSet<Socket>();
 
@@ -55,6 +56,11 @@ export class TcpProxy {
     this.#change = change;
   }
 
+  /** Lets the server seem slow: what the client says arrives so much later, in order. */
+  delay(ms: number): void {
+    this.#delayMs = ms;
+  }
+
   /** Passes everything again. What stalled before is lost: those connections are closed, as a router does that forgot them. */
   pass(): void {
     this.#refusing = false;
@@ -81,7 +87,9 @@ export class TcpProxy {
     const pair = { client, server };
     this.#pairs.add(pair);
     client.on('data', (bytes) => {
-      if (this.#stalled !== 'to-server' && this.#stalled !== 'both' && !this.#halfOpen.has(client)) server.write(bytes);
+      if (this.#stalled === 'to-server' || this.#stalled === 'both' || this.#halfOpen.has(client)) return;
+      if (this.#delayMs === 0) server.write(bytes);
+      else setTimeout(() => server.write(bytes), this.#delayMs);
     });
     server.on('data', (bytes) => {
       if (this.#stalled !== 'to-client' && this.#stalled !== 'both' && !this.#halfOpen.has(client)) client.write(this.#change(bytes));

@@ -28,7 +28,7 @@ export default class PolicyDelete extends HfiCommand {
     yes: Flags.boolean({ char: 'y', default: false, description: "Don't ask. Needed when there is no terminal." }),
     wait: Flags.boolean({
       default: false,
-      description: 'Return when no proxy runs them any more; exit 1 when that takes longer than --timeout.',
+      description: 'Return when no proxy runs them any more; exit 6 when that takes longer than --timeout.',
     }),
     'ignore-not-found': Flags.boolean({ default: false, description: 'A policy that is not there is no failure.' }),
   };
@@ -78,7 +78,7 @@ export default class PolicyDelete extends HfiCommand {
   private async waitForAll(flags: TargetFlags, revision: string, timeoutMs: number): Promise<void> {
     const rollout = await waitForRollout(this.target(flags), revision, undefined, performance.now() + timeoutMs);
     this.note(inWords(rollout));
-    if (!rollout.done) process.exitCode = EXIT.refused;
+    if (!rollout.done) process.exitCode = EXIT.partly;
   }
 }
 

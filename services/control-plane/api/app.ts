@@ -4,6 +4,7 @@ import { policy } from '../../policy/schema.ts';
 import { ReviewUnavailable } from '../access/kubernetes/token-review.ts';
 import { StoreRefused, StoreUnavailable } from '../store/store.ts';
 import { auditRoutes } from './audit.ts';
+import { auditSealRoutes } from './audit-seals.ts';
 import { docsRoutes } from './docs.ts';
 import type { Env } from './env.ts';
 import { guardrailRoutes } from './guardrails.ts';
@@ -58,6 +59,7 @@ export function makeApp(parts: Parts) {
     .route('/', proxyRoutes(parts))
     .route('/', rolloutRoutes(parts))
     .route('/', auditRoutes(parts))
+    .route('/', auditSealRoutes(parts))
     .route('/', tokenRoutes(parts))
     .route('/', guardrailRoutes(parts))
     .route('/', statusRoutes(parts))

@@ -2,16 +2,13 @@ import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { policySpec } from '../../policy/schema.ts';
 import { ROLES } from '../access/caller.ts';
 import { seenOfEntry } from '../access/scope.ts';
-import type { AuditEntry } from '../store/store.ts';
+import { shown } from '../store/audit-writer.ts';
+import { AUDIT_ACTIONS, type AuditEntry } from '../store/store.ts';
 import { readers } from './auth.ts';
 import type { Env } from './env.ts';
 import type { Parts } from './parts.ts';
 import { refusals } from './problem.ts';
 import { refuseBadQuery } from './query.ts';
-import { seenPage } from './seen-page.ts';
-
-/** A scope can make entries rare; nobody may have all of a long history read for one request. */
-const MOST_LOOKED_AT = 5000;
 
 const tokenState = z
   .object({
@@ -28,7 +25,7 @@ const auditEntry = z
     time: z.iso.datetime(),
     actor: z.object({ name: z.string(), role: z.string() }),
     address: z.string().describe('Where the request came from.'),
-    action: z.enum(['create', 'replace', 'delete', 'end', 'create-token', 'revoke-token']),
+    action: z.enum(AUDIT_ACTIONS),
     policy: z.string().describe('The policy that was changed; empty when it was a token.'),
     token: z.string().optional().describe('The token that was created or revoked, by its name.'),
     resourceVersion: z.string(),
@@ -37,25 +34,42 @@ const auditEntry = z
   })
   .openapi('AuditEntry');
 
+const moment = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
+const CURSOR = /^(\d{13}-[-a-z0-9.]+|\d{1,12}:\d{1,6})?$/;
+
+const auditQuery = z
+  .strictObject({
+    limit: z.coerce.number().int().min(1).max(200).default(20).describe('How many at most.'),
+    cursor: z.string().max(512).regex(CURSOR, 'is no nextCursor').default('').describe('`nextCursor` of the page before.'),
+    order: z
+      .enum(['newest', 'oldest'])
+      .default('newest')
+      .describe('`newest` first goes by the times of the entries, `oldest` first by the order in which they were written.'),
+    since: moment.optional().describe('Not before this time.'),
+    until: moment.optional().describe('Before this time.'),
+    policy: z.string().max(253).optional().describe('Only what was done to this policy.'),
+    actor: z.string().max(253).optional().describe('Only what this one did.'),
+    action: z.enum(AUDIT_ACTIONS).optional().describe('Only this.'),
+  })
+  .refine(({ order, cursor }) => cursor === '' || cursor.includes(':') === (order === 'oldest'), {
+    path: ['cursor'],
+    message: 'is of another order',
+  });
+
 /** Who changed what. */
 export function auditRoutes(parts: Parts) {
   const route = createRoute({
     method: 'get',
     path: '/v1/audit',
     operationId: 'listAudit',
-    summary: 'Lists who changed what, newest first.',
+    summary: 'Lists who changed what, newest first or oldest first.',
     tags: ['audit'],
     security: [{ bearer: [] }],
     middleware: [readers(parts.tokens)] as const,
-    request: {
-      query: z.strictObject({
-        limit: z.coerce.number().int().min(1).max(200).default(20).describe('How many at most.'),
-        cursor: z.string().max(512).default('').describe('`nextCursor` of the page before.'),
-      }),
-    },
+    request: { query: auditQuery },
     responses: {
       200: {
-        description: 'A page.',
+        description: 'A page. With a filter it can be short and not be the last: `nextCursor` says.',
         content: {
           'application/json': { schema: z.object({ items: z.array(auditEntry), nextCursor: z.string().nullable() }).openapi('AuditPage') },
         },
@@ -65,20 +79,12 @@ export function auditRoutes(parts: Parts) {
   });
 
   return new OpenAPIHono<Env>({ defaultHook: refuseBadQuery }).openapi(route, async (c) => {
-    const { limit, cursor } = c.req.valid('query');
     const caller = c.get('actor');
-    const source = {
-      read: (most: number, after: string) => parts.store.audit(most, after),
-      show: (entry: AuditEntry) => seenOfEntry(caller, entry),
-      key: ({ id }: AuditEntry) => id,
-      most: MOST_LOOKED_AT,
-    };
-    const page = caller.namespaces === undefined ? await parts.store.audit(limit, cursor) : await seenPage(source, limit, cursor);
-    const items = page.items.map(({ revision, time, ...entry }) => ({
-      ...entry,
-      time: new Date(time).toISOString(),
-      resourceVersion: String(revision),
-    }));
+    const seen = caller.namespaces === undefined ? undefined : (entry: AuditEntry) => seenOfEntry(caller, entry) !== undefined;
+    const page = await parts.audit.list({ ...c.req.valid('query'), seen });
+    const items = page.items
+      .flatMap((entry) => seenOfEntry(caller, entry) ?? [])
+      .map(({ revision, ...entry }) => ({ ...shown(entry), resourceVersion: String(revision) }));
     return c.json({ items, nextCursor: page.nextCursor }, 200);
   });
 }

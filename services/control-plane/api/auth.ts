@@ -67,18 +67,25 @@ function certifiedNamespace(c: Context<Env>): string {
   if (workload === undefined) throw new Problem('forbidden', 'A proxy must come through the mesh, with the certificate of its workload.');
   return workload.namespace;
 }
-const admins = only(ADMINS, 'reads');
 
 /** Administrators of everything: who has a scope can't give others what it hasn't itself, nor take it away. */
-export const unscopedAdmins: Guard = (tokens) => {
-  const guard = admins(tokens);
-  return (c, next) =>
-    guard(c, async () => {
-      const { namespaces } = c.get('actor');
-      if (namespaces !== undefined) throw new Problem('forbidden', 'This needs an admin of every namespace.');
-      await next();
-    });
-};
+export const unscopedAdmins = ofEveryNamespace(only(ADMINS, 'reads'), 'an admin');
+/** Who may read everything: for what can't be shown in parts. */
+export const unscopedReaders = ofEveryNamespace(readers, 'a token');
+
+function ofEveryNamespace(allowed: Guard, who: string): Guard {
+  return (tokens) => {
+    const guard = allowed(tokens);
+    return (c, next) =>
+      guard(c, async () => {
+        const caller = c.get('actor');
+        if (caller.namespaces !== undefined) {
+          throw new Problem('forbidden', `This needs ${who} of every namespace; the token is for ${inWords(caller)}.`);
+        }
+        await next();
+      });
+  };
+}
 
 /** Many proxies share a token, and one that floods must not stop the others. */
 function spender(c: Context<Env>, { name }: Caller, budget: Budget): string {

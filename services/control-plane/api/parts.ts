@@ -6,6 +6,7 @@ import type { Guard } from '../guardrails/guard.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Peers } from '../replicas/peers.ts';
 import type { Runtime } from '../runtime.ts';
+import type { AuditLog } from '../store/audit-log.ts';
 import type { Store, StoredPolicy } from '../store/store.ts';
 import type { RateLimit } from './rate-limit.ts';
 
@@ -24,6 +25,7 @@ export interface Copy {
 export interface Parts {
   readonly runtime: Runtime;
   readonly store: Store;
+  readonly audit: AuditLog;
   readonly copy: Copy;
   readonly fleet: Fleet;
   readonly counts: Counts;

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import type { IKeyValue } from 'etcd3';
 import { asValue, type CountsValue, countsValue, fromValue, type ProxyCounts } from '../counts/proxy-counts.ts';
-import { asked } from './answers.ts';
+import { asked } from './asked.ts';
 import type { EtcdClient } from './client.ts';
 import { COUNTS, endOf } from './keys.ts';
 import { decode, encode } from './value.ts';

@@ -1,22 +1,15 @@
 import type { IKeyValue, IRequestOp, Lease } from 'etcd3';
+import type { AuditKey } from '../../audit/signature.ts';
 import { policyEnd } from '../../policy/end.ts';
 import type { Policy } from '../../policy/schema.ts';
 import type { Runtime } from '../runtime.ts';
-import { asked, translated } from './answers.ts';
+import { asked, translated } from './asked.ts';
+import { AuditWriter } from './audit-writer.ts';
 import type { EtcdClient } from './client.ts';
 import { AUDIT, auditId, endOf, POLICIES, REPLICAS } from './keys.ts';
-import {
-  type AuditAction,
-  type AuditEntry,
-  type Origin,
-  type Outcome,
-  type Page,
-  type Store,
-  type StoredPolicy,
-  StoreRefused,
-} from './store.ts';
+import { type AuditAction, type Origin, type Outcome, type Page, type Store, type StoredPolicy, StoreRefused } from './store.ts';
 import { TokenStore } from './tokens.ts';
-import { type AuditValue, encode, type PolicyValue, readAudit, readPolicy } from './value.ts';
+import { type AuditValue, encode, type PolicyValue, readPolicy } from './value.ts';
 
 /** A replica that dies is forgotten after this many seconds. */
 const REPLICA_TTL_SECONDS = 10;
@@ -24,6 +17,10 @@ const REPLICA_TTL_SECONDS = 10;
 export interface EtcdStoreOptions {
   /** How long a policy stays readable after its end, in seconds; then its lease removes it. */
   readonly keepEndedSeconds: number;
+  /** Signs audit entries. */
+  readonly auditKey?: AuditKey | undefined;
+  /** Told when an audit entry was written, so that it is sealed soon. */
+  readonly audited?: () => void;
 }
 
 /** The store in etcd. Each change is one transaction on the policy's mod revision; only a policy that ends costs a lease before it. */
@@ -32,6 +29,7 @@ export class EtcdStore implements Store {
   readonly #runtime: Runtime;
   readonly #options: EtcdStoreOptions;
   readonly tokens: TokenStore;
+  readonly #audit: AuditWriter;
   #registration: Lease | undefined;
   #withdrawn = false;
 
@@ -39,11 +37,14 @@ export class EtcdStore implements Store {
     this.#client = client;
     this.#runtime = runtime;
     this.#options = options;
+    this.#audit = new AuditWriter(runtime.random, options.auditKey);
     this.tokens = new TokenStore({
       client,
-      audited: async (compare, change, { token, ...entry }, origin) => {
-        const audit = this.#auditOf({ ...origin, ...entry, policy: '', token });
-        return (await asked(client.keys.txn({ compare: [compare], success: [change, audit] }))).succeeded;
+      audited: async (compare, change, entry, origin) => {
+        const audit = this.#audit.ops({ ...origin, ...entry, policy: '' });
+        const { succeeded } = await asked(client.keys.txn({ compare: [compare], success: [change, ...audit] }));
+        if (succeeded) this.#options.audited?.();
+        return succeeded;
       },
       lease: async (seconds) => (await asked(client.leases.leaseGrant({ TTL: seconds }))).ID,
       giveBack: (lease) => this.#revoke(lease),
@@ -69,8 +70,8 @@ export class EtcdStore implements Store {
     const value: PolicyValue = { policy, ...times, ...(chosen === undefined ? {} : { chosen }) };
     const lease = await this.#leaseFor(policyEnd(policy, origin.time));
     const put: IRequestOp = { request_put: { key: policyKey(name), value: encode(value), ...(lease === '0' ? {} : { lease }) } };
-    const audit = this.#audit(base === undefined ? 'create' : 'replace', name, base, policy, origin);
-    const result = await this.#ifAt(name, base, [put, audit]).catch((error: unknown) => {
+    const audit = this.#entry(base === undefined ? 'create' : 'replace', name, base, policy, origin);
+    const result = await this.#ifAt(name, base, [put, ...audit]).catch((error: unknown) => {
       // Without an answer the policy may be there, and the lease would take it along: only a refusal is certain.
       if (error instanceof StoreRefused) this.#revoke(lease);
       throw error;
@@ -89,7 +90,7 @@ export class EtcdStore implements Store {
     const name = base.policy.metadata.name;
     const result = await this.#ifAt(name, base, [
       { request_delete_range: { key: policyKey(name) } },
-      this.#audit('delete', name, base, undefined, origin),
+      ...this.#entry('delete', name, base, undefined, origin),
     ]);
     if (result.done) this.#revoke(base.lease);
     return result;
@@ -97,24 +98,18 @@ export class EtcdStore implements Store {
 
   async noteEnd(ended: StoredPolicy, origin: Origin): Promise<void> {
     const name = ended.policy.metadata.name;
-    const key = Buffer.from(`${AUDIT}${auditId(origin.time, `end-${name}-${ended.revision}`)}`);
+    const rest = `end-${name}-${ended.revision}`;
     const entry: AuditValue = { ...origin, action: 'end', policy: name, before: ended.policy.spec, after: null };
-    await asked(
+    const result = await asked(
       this.#client.keys.txn({
         compare: [
-          { key, target: 'Version', result: 'Equal', version: 0 },
+          { key: Buffer.from(`${AUDIT}${auditId(origin.time, rest)}`), target: 'Version', result: 'Equal', version: 0 },
           { key: policyKey(name), target: 'Mod', result: 'Equal', mod_revision: ended.revision },
         ],
-        success: [{ request_put: { key, value: encode(entry) } }],
+        success: this.#audit.ops(entry, rest),
       }),
     );
-  }
-
-  async audit(limit: number, after: string): Promise<Page<AuditEntry>> {
-    const found = await asked(
-      this.#client.keys.range({ key: justAfter(AUDIT, after), range_end: Buffer.from(endOf(AUDIT)), limit: limit + 1 }),
-    );
-    return pageOf(found.kvs.map(readAudit), limit, (entry) => entry.id);
+    if (result.succeeded) this.#options.audited?.();
   }
 
   async register(id: string, url: string): Promise<void> {
@@ -160,19 +155,15 @@ export class EtcdStore implements Store {
         failure: [{ request_range: { key } }],
       }),
     );
-    if (result.succeeded) return { done: true, value: Number(result.header.revision) };
+    if (result.succeeded) {
+      if (changes.length > 0) this.#options.audited?.();
+      return { done: true, value: Number(result.header.revision) };
+    }
     return { done: false, current: first(result.responses[0]?.response_range.kvs ?? []) };
   }
 
-  #audit(action: AuditAction, name: string, before: StoredPolicy | undefined, after: Policy | undefined, origin: Origin): IRequestOp {
-    return this.#auditOf({ ...origin, action, policy: name, before: before?.policy.spec ?? null, after: after?.spec ?? null });
-  }
-
-  #auditOf(entry: AuditValue): IRequestOp {
-    const random = Math.floor(this.#runtime.random() * 2 ** 48)
-      .toString(16)
-      .padStart(12, '0');
-    return { request_put: { key: Buffer.from(`${AUDIT}${auditId(entry.time, random)}`), value: encode(entry) } };
+  #entry(action: AuditAction, name: string, before: StoredPolicy | undefined, after: Policy | undefined, origin: Origin): IRequestOp[] {
+    return this.#audit.ops({ ...origin, action, policy: name, before: before?.policy.spec ?? null, after: after?.spec ?? null });
   }
 
   /** A lease without keep-alive that outlasts the policy: only the broom, the law is the end in the policy. */

@@ -6,6 +6,11 @@ export const REPLICAS = '/hfi/replicas/';
 export const AUDIT = '/hfi/audit/';
 /** `<policy>/<when it was applied>/<proxy>`: what a proxy counted. Outside of what a replica follows of the policies. */
 export const COUNTS = '/hfi/counts/';
+/** Entries that wait for their seal, the seals, the newest of them, and up to where they were removed. */
+export const AUDIT_WAITING = '/hfi/audit-waiting/';
+export const AUDIT_SEALS = '/hfi/audit-seals/';
+export const AUDIT_HEAD = '/hfi/audit-head';
+export const AUDIT_ANCHOR = '/hfi/audit-anchor';
 
 /** First and last key of what a replica follows: policies, issued tokens and replicas. */
 export const FOLLOWED = { from: POLICIES, to: endOf(REPLICAS) } as const;
@@ -25,4 +30,14 @@ const LAST_MS = 9_999_999_999_999;
  */
 export function auditId(time: number, rest: string): string {
   return `${String(LAST_MS - time).padStart(13, '0')}-${rest}`;
+}
+
+/** The time that an id says, in milliseconds since the epoch. */
+export function auditTime(id: string): number {
+  return LAST_MS - Number(id.slice(0, 13));
+}
+
+/** A seal's key: later ones come later. */
+export function sealKey(sequence: number): Buffer {
+  return Buffer.from(`${AUDIT_SEALS}${String(sequence).padStart(12, '0')}`);
 }

@@ -22,7 +22,8 @@ export interface Actor {
   readonly role: string;
 }
 
-export type AuditAction = 'create' | 'replace' | 'delete' | 'end' | 'create-token' | 'revoke-token';
+export const AUDIT_ACTIONS = ['create', 'replace', 'delete', 'end', 'create-token', 'revoke-token'] as const;
+export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 
 export interface AuditEntry {
   readonly id: string;
@@ -75,8 +76,6 @@ export interface Store {
   remove(base: StoredPolicy, origin: Origin): Promise<Outcome<number>>;
   /** Notes once, whichever replica is first, that the policy ended. */
   noteEnd(ended: StoredPolicy, origin: Origin): Promise<void>;
-  /** Audit entries, newest first, beginning after the id `after`. */
-  audit(limit: number, after: string): Promise<Page<AuditEntry>>;
   /** The issued tokens. */
   readonly tokens: TokenStore;
   /** Makes this replica known to the others until `withdraw`. */

@@ -1,6 +1,6 @@
 import type { ICompare, IKeyValue, IRequestOp } from 'etcd3';
 import type { StoredToken, TokenRecord } from '../access/issued.ts';
-import { asked } from './answers.ts';
+import { asked } from './asked.ts';
 import type { EtcdClient } from './client.ts';
 import { endOf, PRINCIPALS } from './keys.ts';
 import type { AuditAction, Origin } from './store.ts';

@@ -1,7 +1,7 @@
 import { EtcdInvalidAuthTokenError, EtcdPermissionDeniedError, GRPCInvalidArgumentError } from 'etcd3';
 import { StoreRefused, StoreUnavailable } from './store.ts';
 
-/** etcd's answer. @throws StoreUnavailable, StoreRefused */
+/** Waits for an answer of etcd. @throws StoreUnavailable or StoreRefused */
 export async function asked<T>(call: Promise<T>): Promise<T> {
   try {
     return await call;

@@ -1,0 +1,32 @@
+import { Flags } from '@oclif/core';
+import { auditFilters, auditQuery } from '../../audit-query.ts';
+import { HfiCommand } from '../../base.ts';
+import { taken } from '../../client.ts';
+
+export default class AuditList extends HfiCommand {
+  static override summary = 'Show who changed what, newest first.';
+  static override examples = [
+    { description: 'The last five changes', command: '<%= config.bin %> audit list --limit 5' },
+    { description: 'What was done to one policy this week', command: '<%= config.bin %> audit list --policy abort-frontend --since 7d' },
+  ];
+  static override flags = {
+    limit: Flags.integer({ min: 1, max: 100, default: 20, helpValue: 'N', description: 'At most so many.' }),
+    cursor: Flags.string({ description: 'Where to go on: the nextCursor of the page before.' }),
+    ...auditFilters,
+  };
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(AuditList);
+    this.use(flags);
+    const query = { ...auditQuery(flags), limit: String(flags.limit), ...(flags.cursor === undefined ? {} : { cursor: flags.cursor }) };
+    const page = await taken(await this.client(flags).v1.audit.$get({ query }));
+    await this.print(page, page.items, [
+      { title: 'time', of: ({ time }) => time },
+      { title: 'who', of: ({ actor }) => `${actor.name} (${actor.role})` },
+      { title: 'from', of: ({ address }) => address },
+      { title: 'action', of: ({ action }) => action },
+      { title: 'policy', of: ({ policy, token }) => (token === undefined ? policy : `token/${token}`) },
+    ]);
+    if (page.nextCursor !== null && this.format === 'table') this.note(`More: the same command with --cursor ${page.nextCursor}`);
+  }
+}
