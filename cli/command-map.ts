@@ -18,6 +18,7 @@ export const COMMANDS: Readonly<Record<string, Load>> = {
   'context list': () => import('./commands/context/list.ts'),
   'context use': () => import('./commands/context/use.ts'),
   doctor: () => import('./commands/doctor.ts'),
+  guardrails: () => import('./commands/guardrails.ts'),
   halt: () => import('./commands/halt.ts'),
   logs: () => import('./commands/logs.ts'),
   metrics: () => import('./commands/metrics.ts'),
@@ -38,6 +39,9 @@ export const COMMANDS: Readonly<Record<string, Load>> = {
   'sandbox up': () => import('./commands/sandbox/up.ts'),
   status: () => import('./commands/status.ts'),
   test: () => import('./commands/test.ts'),
+  'token create': () => import('./commands/token/create.ts'),
+  'token list': () => import('./commands/token/list.ts'),
+  'token revoke': () => import('./commands/token/revoke.ts'),
 };
 
 /** One line on each command, for the overview: the commands themselves are not loaded for it. A test compares them. */
@@ -53,6 +57,7 @@ export const SUMMARIES: Readonly<Record<string, string>> = {
   'context list': 'List the contexts.',
   'context use': 'Make a context the current one.',
   doctor: 'Look at everything that must work, and say what to do about what does not.',
+  guardrails: 'Show what no policy may go beyond.',
   halt: 'Stop all injection at once, and refuse policies until hfi resume.',
   logs: 'Show the logs of the filter or of a part of the stack.',
   metrics: 'Show what each proxy injected: its three fault metrics.',
@@ -73,4 +78,7 @@ export const SUMMARIES: Readonly<Record<string, string>> = {
   'sandbox up': 'Run etcd, the control plane and a demo behind real Envoys on this machine.',
   status: 'Show on one screen how everything is.',
   test: 'Prove on the live cluster that faults work: break the demo app, see it, and mend it.',
+  'token create': 'Make a token and print it, once.',
+  'token list': 'List the issued tokens, without what they are.',
+  'token revoke': 'End tokens at once.',
 };

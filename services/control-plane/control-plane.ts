@@ -1,8 +1,9 @@
 import type { Logger } from 'pino';
 import { AuditKey } from '../audit/signature.ts';
 import { policyEnd } from '../policy/end.ts';
+import { reviewer } from './access/kubernetes/reviewer.ts';
+import { Tokens } from './access/tokens.ts';
 import { makeApp } from './api/app.ts';
-import { Tokens } from './api/auth.ts';
 import { countPolicies, countProxies } from './api/counts.ts';
 import type { Copy } from './api/parts.ts';
 import { asResource } from './api/proxies.ts';
@@ -19,6 +20,7 @@ import { HaltEvents } from './events/halt-events.ts';
 import { endOf, eventOf, resultOf } from './events/policy-events.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { Halts } from './fleet/halts.ts';
+import { Guard } from './guardrails/guard.ts';
 import { addGauges, makeMetrics } from './metrics.ts';
 import { Peers } from './replicas/peers.ts';
 import { pause, type Runtime } from './runtime.ts';
@@ -43,6 +45,8 @@ export interface Surroundings {
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly fetch: typeof fetch;
+  /** Random bytes that nobody can guess: for tokens. */
+  readonly randomBytes: () => Uint8Array;
 }
 
 export interface ControlPlane {
@@ -54,7 +58,7 @@ export interface ControlPlane {
 }
 
 /** Puts one replica together. Everything that it takes from outside is in `surroundings`. */
-export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundings): ControlPlane {
+export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes }: Surroundings): ControlPlane {
   const client = makeClient(config.etcd);
   const auditKey = config.auditKey === undefined ? undefined : new AuditKey(config.auditKey);
   const audited = (): void => sealer.soon();
@@ -145,6 +149,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     note: (what, details) => log.warn(details, what),
   });
 
+  const guard = new Guard(config.guardrails, config.ownNamespace);
   const fleet: Fleet = new Fleet({
     runtime,
     fresh: copy.fresh,
@@ -152,6 +157,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     halted: (namespace) => halts.of(namespace) !== undefined,
     measureCompile: (milliseconds) => metrics.compile.observe(milliseconds / 1000),
     woken: () => metrics.wakes.inc(),
+    guard: (entry, identity) => guard.allowed(entry, identity),
     leftOut: (policies) => log.error({ policies }, 'policies are left out: with them a ruleset would be larger than a filter takes'),
     ended: (stored) => {
       void noteEnd(stored);
@@ -205,7 +211,23 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     haltStore,
     peers,
     events,
-    tokens: new Tokens(config.tokens),
+    tokens: new Tokens({
+      file: config.tokens,
+      issued: follower.tokens,
+      copyAge,
+      served: copy.fresh,
+      ask: (name) => store.tokens.get(name),
+      kubernetes: config.tokenReview === undefined ? undefined : reviewer(config.tokenReview, runtime.clock),
+      inMesh: config.inMesh,
+      clock: runtime.clock,
+      limits: {
+        reads: new RateLimit(config.readsPerSecond, config.readBurst, runtime.clock, 'reads'),
+        polls: new RateLimit(config.pollsPerSecond, config.pollBurst, runtime.clock, 'polls'),
+        reports: new RateLimit(config.pollsPerSecond, config.pollBurst, runtime.clock, 'reports'),
+      },
+    }),
+    randomBytes,
+    guard,
     writeLimit: new RateLimit(config.writesPerSecond, config.writeBurst, runtime.clock),
     metrics,
     log,

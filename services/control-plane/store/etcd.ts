@@ -8,6 +8,7 @@ import type { EtcdClient } from './client.ts';
 import { readHalt } from './halts.ts';
 import { AUDIT, auditId, endOf, haltKey, NAMESPACE_HALTS, POLICIES, REPLICAS } from './keys.ts';
 import { type AuditAction, type Origin, type Outcome, type Page, type Store, type StoredPolicy, StoreRefused } from './store.ts';
+import { TokenStore } from './tokens.ts';
 import { type AuditValue, encode, type PolicyValue, readPolicy } from './value.ts';
 
 /** A replica that dies is forgotten after this many seconds. */
@@ -23,6 +24,7 @@ export class EtcdStore implements Store {
   readonly #client: EtcdClient;
   readonly #runtime: Runtime;
   readonly #options: EtcdStoreOptions;
+  readonly tokens: TokenStore;
   readonly #audit: AuditWriter;
   #registration: Lease | undefined;
   #withdrawn = false;
@@ -32,6 +34,17 @@ export class EtcdStore implements Store {
     this.#runtime = runtime;
     this.#options = options;
     this.#audit = new AuditWriter(runtime.random, options.auditKey);
+    this.tokens = new TokenStore({
+      client,
+      audited: async (compare, change, entry, origin) => {
+        const audit = this.#audit.ops({ ...origin, ...entry, policy: '' });
+        const { succeeded } = await asked(client.keys.txn({ compare: [compare], success: [change, ...audit] }));
+        if (succeeded) this.#options.audited?.();
+        return succeeded;
+      },
+      lease: async (seconds) => (await asked(client.leases.leaseGrant({ TTL: seconds }))).ID,
+      giveBack: (lease) => this.#revoke(lease),
+    });
   }
 
   async get(name: string): Promise<StoredPolicy | undefined> {
@@ -47,9 +60,10 @@ export class EtcdStore implements Store {
     return pageOf(items, limit, (item) => item.policy.metadata.name);
   }
 
-  async put(policy: Policy, base: StoredPolicy | undefined, origin: Origin): Promise<Outcome<StoredPolicy>> {
+  async put(policy: Policy, base: StoredPolicy | undefined, origin: Origin, chosen?: readonly string[]): Promise<Outcome<StoredPolicy>> {
     const name = policy.metadata.name;
-    const value: PolicyValue = { policy, createdAt: base?.createdAt ?? origin.time, appliedAt: origin.time };
+    const times = { createdAt: base?.createdAt ?? origin.time, appliedAt: origin.time };
+    const value: PolicyValue = { policy, ...times, ...(chosen === undefined ? {} : { chosen }) };
     const lease = await this.#leaseFor(policyEnd(policy, origin.time));
     const put: IRequestOp = { request_put: { key: policyKey(name), value: encode(value), ...(lease === '0' ? {} : { lease }) } };
     const audit = this.#entry(base === undefined ? 'create' : 'replace', name, base, policy, origin);

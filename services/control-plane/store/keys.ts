@@ -1,6 +1,8 @@
-/** Where things lie in etcd. Halts, policies and replicas are neighbours, so that one watch follows all of them. */
+/** Where things lie in etcd. What every replica follows are neighbours, so that one watch follows them all. */
 export const HALTS = '/hfi/halt/';
 export const POLICIES = '/hfi/policies/';
+/** The issued tokens: who may act. Between policies and replicas, by its name. */
+export const PRINCIPALS = '/hfi/principals/';
 export const REPLICAS = '/hfi/replicas/';
 export const AUDIT = '/hfi/audit/';
 /** `<policy>/<when it was applied>/<proxy>`: what a proxy counted. Outside of what a replica follows of the policies. */
@@ -13,7 +15,7 @@ export const AUDIT_ANCHOR = '/hfi/audit-anchor';
 /** A key for each halt that was ever kept, without a value. Nobody follows it. */
 export const KEPT_HALTS = '/hfi/done/halt/';
 
-/** First and last key of what a replica follows: halts, policies, replicas and nothing between them. */
+/** First and last key of what a replica follows: halts, policies, issued tokens and replicas, and nothing between them. */
 export const FOLLOWED = { from: HALTS, to: endOf(REPLICAS) } as const;
 
 const EVERYTHING = `${HALTS}all`;
