@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { z } from '@hono/zod-openapi';
 import { pathText } from '../policy/problems.ts';
 import { ROLES, type Token } from './api/auth.ts';
@@ -23,6 +24,8 @@ export interface Config {
   /** Changes a second that one token may make in the long run, and at once. */
   readonly writesPerSecond: number;
   readonly writeBurst: number;
+  /** The filter's module, which `explain` asks; undefined when there is none. */
+  readonly filterFile: string | undefined;
 }
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
@@ -46,9 +49,10 @@ const tokensSchema = z
 /**
  * Reads the configuration from environment variables.
  *
+ * @param program the folder of the program that runs, beside which the filter's module is looked for
  * @throws ConfigError
  */
-export function readConfig(env: Environment): Config {
+export function readConfig(env: Environment, program: string): Config {
   const [host, port] = listen(env.HFI_LISTEN ?? '0.0.0.0:8080');
   return {
     host,
@@ -62,7 +66,17 @@ export function readConfig(env: Environment): Config {
     staleMs: whole('HFI_STALE_MS', env.HFI_STALE_MS ?? '10000', 1000, 600_000),
     writesPerSecond: whole('HFI_WRITES_PER_SECOND', env.HFI_WRITES_PER_SECOND ?? '2000', 1, 1_000_000),
     writeBurst: whole('HFI_WRITE_BURST', env.HFI_WRITE_BURST ?? '4000', 1, 1_000_000),
+    filterFile: filterFile(env.HFI_FILTER_FILE, program),
   };
+}
+
+/** Beside the bundle's folder, or where the build puts it when the sources run. */
+const BUILT = [join('..', 'filter', 'plugin.wasm'), join('..', '..', 'dist', 'filter', 'plugin.wasm')];
+
+function filterFile(given: string | undefined, program: string): string | undefined {
+  if (given === undefined) return BUILT.map((path) => join(program, path)).find((path) => existsSync(path));
+  if (!existsSync(given)) throw new ConfigError(`HFI_FILTER_FILE is "${given}"; there is no such file`);
+  return given;
 }
 
 function listen(text: string): [string, number] {

@@ -8,6 +8,7 @@ import { asResource } from './api/proxies.ts';
 import { RateLimit } from './api/rate-limit.ts';
 import type { Config } from './config.ts';
 import { type Counting, makeCounting } from './counting.ts';
+import { filterModuleAt } from './explain/filter-module.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { addGauges, makeMetrics } from './metrics.ts';
 import { Peers } from './replicas/peers.ts';
@@ -121,6 +122,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     peers,
     tokens: new Tokens(config.tokens),
     writeLimit: new RateLimit(config.writesPerSecond, config.writeBurst, runtime.clock),
+    filter: filterModuleAt(config.filterFile),
     metrics,
     log,
     replica: config.replica,

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { type ServerType, serve } from '@hono/node-server';
 import { type Config, readConfig } from './config.ts';
 import { type ControlPlane, makeControlPlane } from './control-plane.ts';
@@ -12,7 +13,7 @@ const EXIT_USAGE = 2;
 
 function configured(): Config {
   try {
-    return readConfig(process.env);
+    return readConfig(process.env, dirname(process.argv[1] ?? ''));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`hfi control plane: ${error.message}\n`);

@@ -5,6 +5,7 @@ import { StoreRefused, StoreUnavailable } from '../store/store.ts';
 import { auditRoutes } from './audit.ts';
 import { docsRoutes } from './docs.ts';
 import type { Env } from './env.ts';
+import { explainRoutes, questionSchema } from './explain.ts';
 import { healthRoutes } from './health.ts';
 import { observe } from './observe.ts';
 import type { Parts } from './parts.ts';
@@ -26,6 +27,7 @@ export function makeApp(parts: Parts) {
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
   app.openAPIRegistry.register('Policy', policy);
   app.openAPIRegistry.register('Report', reportSchema);
+  app.openAPIRegistry.register('ExplainQuestion', questionSchema);
   const document = () =>
     app.getOpenAPI31Document({
       openapi: '3.1.0',
@@ -52,6 +54,7 @@ export function makeApp(parts: Parts) {
     .route('/', rulesetRoutes(parts))
     .route('/', reportRoutes(parts))
     .route('/', policyCountRoutes(parts))
+    .route('/', explainRoutes(parts))
     .route('/', proxyRoutes(parts))
     .route('/', rolloutRoutes(parts))
     .route('/', auditRoutes(parts))

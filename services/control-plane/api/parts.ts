@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Counts } from '../counts/counts.ts';
+import type { FilterModule } from '../explain/filter-module.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Peers } from '../replicas/peers.ts';
@@ -29,6 +30,8 @@ export interface Parts {
   readonly peers: Peers;
   readonly tokens: Tokens;
   readonly writeLimit: RateLimit;
+  /** What the proxies run; undefined where it isn't there. */
+  readonly filter: () => FilterModule | undefined;
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly replica: string;

@@ -31,7 +31,7 @@ export async function writePolicy(parts: Parts, policy: Policy, intent: Intent, 
   let base = await begin(parts, name, intent, dryRun);
   for (let left = TRIES; left > 0; left--) {
     refuseUnless(intent, name, base);
-    const same = base !== undefined && isDeepStrictEqual(base.policy.spec, policy.spec) && !hasDuration(policy);
+    const same = base !== undefined && isUnchanged(base, policy);
     const result = base === undefined ? 'created' : same ? 'unchanged' : 'configured';
     if (dryRun) {
       return { result, stored: base !== undefined && same ? base : planned(policy, base, origin) };
@@ -84,6 +84,11 @@ function refuseUnless(intent: Intent, name: string, base: StoredPolicy | undefin
   if (base === undefined) throw new Problem('precondition-failed', `There is no policy ${quoted}.`);
   if (intent.kind === 'create') throw new Problem(intent.otherwise, `There is a policy ${quoted} already, at version ${base.revision}.`);
   throw new Problem('precondition-failed', `The policy ${quoted} is at version ${base.revision} now.`);
+}
+
+/** Whether to apply a policy changes nothing of what is there. */
+export function isUnchanged(base: StoredPolicy, policy: Policy): boolean {
+  return isDeepStrictEqual(base.policy.spec, policy.spec) && !hasDuration(policy);
 }
 
 function hasDuration(policy: Policy): boolean {

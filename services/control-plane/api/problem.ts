@@ -17,6 +17,7 @@ export const PROBLEM_CODES = [
   'unsupported-media-type',
   'too-many-requests',
   'internal',
+  'no-filter',
   'store-unavailable',
 ] as const;
 
@@ -89,6 +90,8 @@ function statusOf(code: ProblemCode): [ProblemStatus, string] {
       return [429, 'Too many requests'];
     case 'internal':
       return [500, 'Internal error'];
+    case 'no-filter':
+      return [503, 'No filter here'];
     case 'store-unavailable':
       return [503, 'Store does not answer'];
   }
