@@ -100,7 +100,7 @@ export default class Explain extends HfiCommand {
         throw placed(error, documents);
       });
     const { version: wanted, running } = explanation.ruleset;
-    if (documents.length === 0 && running !== null && running !== wanted) {
+    if (documents.length === 0 && wanted !== null && running !== null && running !== wanted) {
       this.note(`warning: the proxy does not run these policies yet (hfi proxy list shows what it runs)`);
     }
     if (this.format !== 'table') return this.printValue(explanation);

@@ -53,6 +53,12 @@ export const questionSchema = z
       .default([])
       .describe('Policies as if they were applied now, beside those in force; one of the same name takes the place of the one in force.'),
   })
+  .superRefine(({ policies }, context) => {
+    policies.forEach(({ metadata }, i) => {
+      if (policies.findIndex((other) => other.metadata.name === metadata.name) === i) return;
+      context.addIssue({ code: 'custom', path: ['policies', i, 'metadata', 'name'], message: 'is the name of another one' });
+    });
+  })
   .openapi('ExplainQuestion');
 
 type Question = z.output<typeof questionSchema>;

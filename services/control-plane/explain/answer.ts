@@ -82,7 +82,10 @@ export const explanation = z
       sha256: z.string().describe('Of the module that was asked; the address of the filter in the mesh carries that of the one there.'),
     }),
     ruleset: z.object({
-      version: z.string().describe('The version of what the proxy would run.'),
+      version: z
+        .string()
+        .nullable()
+        .describe('The version of what the proxy would run; null when it has more than 300 rules: it is not compiled for a question then.'),
       running: z.string().nullable().describe('What the proxy says it runs; null for a proxy that was only described.'),
     }),
     policies: z.array(policyAnswer).describe('In the order of decision.'),

@@ -3,7 +3,7 @@ import type { Direction } from '../../policy/schema.ts';
 import { canonicalService, type Identity, selects } from '../../policy/selector.ts';
 import { Compiler, type Ruleset } from '../fleet/group.ts';
 import { byDecision } from '../ruleset/compile.ts';
-import type { Runtime } from '../runtime.ts';
+import { pause, type Runtime } from '../runtime.ts';
 import type { StoredPolicy } from '../store/store.ts';
 import type { ExplainedPolicy, ExplainedRule, Explanation, Unmet } from './answer.ts';
 import { chainOf, turnsOf, verdictOf } from './decision.ts';
@@ -21,6 +21,8 @@ import { contradiction } from './verify.ts';
 const LONGEST_MS = 5000;
 /** Rules, and policies, that an answer lists, at most; those that are for the request, and those that came with the question, always are. */
 const MOST_LISTED = 1000;
+/** Rules of a ruleset that is compiled as a whole for a question, at most: that can't be done in pieces, and others wait meanwhile. */
+const MOST_COMPILED = 300;
 
 /** What is asked about. */
 export interface Scene {
@@ -58,7 +60,8 @@ export async function explain(runtime: Runtime, filter: FilterModule, scene: Sce
   const rules = await standingOf(runtime, subject, inForce, over, until);
   const chain = chainOf(rules);
   const effects = new Map(chain.map((one) => [one, effectOf(subject, one)]));
-  const wrong = contradiction(tried(filter.module, ruleset.bytes, asked, direction, now), chain, effects);
+  await pause(runtime, 0);
+  const wrong = ruleset && contradiction(tried(filter.module, ruleset.bytes, asked, direction, now), chain, effects);
   if (wrong !== undefined) throw new Error(`the filter does otherwise than explained: ${wrong}`);
 
   const listed = listedOf(rules);
@@ -92,29 +95,31 @@ export async function explain(runtime: Runtime, filter: FilterModule, scene: Sce
       reason: beyondPolicies(proxy),
     },
     filter: { sha256: filter.sha256 },
-    ruleset: { version: ruleset.version, running: proxy.running },
+    ruleset: { version: ruleset?.version ?? null, running: proxy.running },
     policies: shown,
     omitted: { policies: all.length - shown.length, rules: rules.length - listed.length },
   };
 }
 
-/** What the proxy would run, compiled as for the fleet. */
-function rulesetOf({ policies, proxy, over, now }: Scene): Ruleset {
+/** What the proxy would run, compiled as for the fleet; undefined when that takes too long for a question. */
+function rulesetOf({ policies, proxy, over, now }: Scene): Ruleset | undefined {
   const readable = proxy.namespace === '' ? [] : policies.map(({ stored }) => stored);
+  const selected = readable.filter(({ policy }) => selects(policy.spec.selector, proxy));
+  if (selected.reduce((sum, { policy }) => sum + policy.spec.rules.length, 0) > MOST_COMPILED) return undefined;
   return new Compiler(
     () => {},
     () => {},
     over,
-  ).compile(readable, proxy, now);
+  ).compile(selected, proxy, now);
 }
 
-function stateOf(stored: StoredPolicy, ruleset: Ruleset, { proxy, direction, now, over }: Scene): ExplainedPolicy['state'] {
+function stateOf(stored: StoredPolicy, ruleset: Ruleset | undefined, { proxy, direction, now, over }: Scene): ExplainedPolicy['state'] {
   const { spec, metadata } = stored.policy;
   if (proxy.namespace === '' || !selects(spec.selector, proxy)) return 'not-selected';
   if (spec.direction !== direction) return 'other-direction';
   const spent = over(stored);
   const isOver = spec.rules.every((rule, i) => spent.has(i) || isPast(ruleEnd(rule, stored.appliedAt), now));
-  return isOver || ruleset.policies.includes(metadata.name) ? 'asked' : 'no-room';
+  return isOver || ruleset === undefined || ruleset.policies.includes(metadata.name) ? 'asked' : 'no-room';
 }
 
 function isPast(end: number, now: number): boolean {

@@ -14,7 +14,8 @@ const MOST_HEADERS = 100;
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\uffff]*$/;
 
-const name = z.string().min(1).max(253);
+/** An empty one tells nothing, as with Envoy. */
+const name = z.string().max(253);
 
 const peer = z
   .strictObject({
