@@ -47,8 +47,19 @@ export function verdictInWords({ verdict, policies }: Explanation): string {
     case 'shadow':
       return `NO FAULT: ${name} is in shadow and would only count${what}`;
     case 'none':
-      return `NO FAULT: ${name} decides, and ${rule?.sticky == null ? 'its percentage is 0' : 'does not hit this value'}`;
+      return `NO FAULT: ${name} decides, and ${missInWords(rule?.sticky ?? null)}`;
   }
+}
+
+function missInWords(sticky: Rule['sticky']): string {
+  if (sticky === null) return 'its percentage is 0';
+  return sticky.value === null
+    ? `does not hit a request without ${stickyInWords(sticky.by)}`
+    : `does not hit ${stickyInWords(sticky.by)} ${sticky.value}`;
+}
+
+function stickyInWords({ header, cookie }: NonNullable<Rule['sticky']>['by']): string {
+  return header === undefined ? `cookie ${cookie}` : `header ${header}`;
 }
 
 /** The share is told with the verdict. */
@@ -114,9 +125,7 @@ function reasonsOf(rule: Rule): string[] {
 function dependsOn({ sticky, turns, endsAt }: Rule): string[] {
   const value = sticky?.value === null ? 'the request lacks it' : `${sticky?.value} is ${sticky?.hit === true ? 'hit' : 'not hit'}`;
   return [
-    ...(sticky === null
-      ? []
-      : [`by ${sticky.by.header === undefined ? `cookie ${sticky.by.cookie}` : `header ${sticky.by.header}`}: ${value}`]),
+    ...(sticky === null ? [] : [`${stickyInWords(sticky.by)}: ${value}`]),
     ...(turns === null ? [] : [`depends on how many requests matched before: ${matchInWords(turns as never)}`]),
     ...(endsAt === null ? [] : [`ends in ${timeLeft(endsAt)}`]),
   ];

@@ -1,5 +1,4 @@
 import { z } from '@hono/zod-openapi';
-import { sticky } from '../../policy/fault.ts';
 import { rule } from '../../policy/schema.ts';
 
 /** What an explanation says. */
@@ -29,7 +28,11 @@ const ruleAnswer = z
       .describe('What comes of a request that it decides: a fault, a fault by chance, or none; null when the request is not for it.'),
     percent: z.number().nullable().describe('The share of such requests that it hits now.'),
     sticky: z
-      .object({ by: sticky, value: z.string().nullable(), hit: z.boolean() })
+      .object({
+        by: z.object({ header: z.string().optional(), cookie: z.string().optional() }),
+        value: z.string().nullable(),
+        hit: z.boolean(),
+      })
       .nullable()
       .describe('Where its dice stick to a value: that value, null when the request lacks it, and whether it is hit.'),
     turns: z.record(z.string(), z.unknown()).nullable().describe('What hangs on earlier requests: `after`, `every`, `sequence`, `limit`.'),

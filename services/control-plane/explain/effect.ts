@@ -22,8 +22,12 @@ export function effectOf(subject: Subject, { rule, stored }: Standing): Effect {
   if (fault.sticky === undefined) return { kind: share === 0 ? 'none' : share === 100 ? 'fault' : 'chance', percent: share, sticky: null };
   const hit = isHit(subject, fault, stored.appliedAt);
   const { header, cookie = '' } = fault.sticky;
-  const value = header === undefined ? cookieIn(headerIn(subject.asked, 'cookie') ?? '', cookie) : headerIn(subject.asked, header);
-  return { kind: hit ? 'fault' : 'none', percent: hit ? 100 : 0, sticky: { by: fault.sticky, value, hit } };
+  const value = header === undefined ? cookieIn(subject.asked, cookie) : headerIn(subject.asked, header);
+  return {
+    kind: hit ? 'fault' : 'none',
+    percent: hit ? 100 : 0,
+    sticky: { by: header === undefined ? { cookie } : { header }, value, hit },
+  };
 }
 
 function percentNow({ percentage }: Fault, appliedAt: number, now: number): number {

@@ -25,7 +25,7 @@ export function shownIn(asked: Asked, field: readonly string[], name: string): s
     case 'query':
       return parameterIn(request.path, name);
     case 'cookies':
-      return cookieIn(headerIn(asked, 'cookie') ?? '', name);
+      return cookieIn(asked, name);
     case 'grpc':
       return calledIn(asked, inner === 'service' ? 0 : 1);
     case 'source':
@@ -66,16 +66,20 @@ function decoded(text: string): string {
   return Buffer.from(plain, 'latin1').toString('utf8');
 }
 
-export function cookieIn(header: string, name: string): string | null {
-  for (const piece of header.split(/[;,]/)) {
-    const at = piece.indexOf('=');
-    if (at !== -1 && piece.slice(0, at).trim() === name)
-      return piece
-        .slice(at + 1)
-        .trim()
-        .replace(/^"(.*)"$/, '$1');
+/** Of several with one name the first. */
+export function cookieIn({ headers }: Asked, name: string): string | null {
+  for (const [key, value] of headers) {
+    if (key !== 'cookie') continue;
+    for (const piece of value.split(';')) {
+      const at = piece.indexOf('=');
+      if (at !== -1 && trimmed(piece.slice(0, at)) === name) return trimmed(piece.slice(at + 1)).replace(/^"(.*)"$/, '$1');
+    }
   }
   return null;
+}
+
+function trimmed(text: string): string {
+  return text.replace(/^[ \t]+|[ \t]+$/g, '');
 }
 
 function calledIn(asked: Asked, place: 0 | 1): string | null {
