@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { z } from '@hono/zod-openapi';
 import type { Guardrails } from '../policy/guardrails.ts';
 import { pathText } from '../policy/problems.ts';
@@ -50,6 +51,8 @@ export interface Config {
   /** How long audit entries are kept, in days, and how many of them; 0 = no limit. */
   readonly auditKeepDays: number;
   readonly auditKeepEntries: number;
+  /** The filter's module, which `explain` asks; undefined when there is none. */
+  readonly filterFile: string | undefined;
 }
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
@@ -76,9 +79,10 @@ const tokensSchema = z
 /**
  * Reads the configuration from environment variables.
  *
+ * @param program the folder of the program that runs, beside which the filter's module is looked for
  * @throws ConfigError
  */
-export function readConfig(env: Environment): Config {
+export function readConfig(env: Environment, program: string): Config {
   return {
     listeners: readListeners(env),
     etcd: readEtcd(env),
@@ -101,7 +105,17 @@ export function readConfig(env: Environment): Config {
     auditKey: readAuditKey(env.HFI_AUDIT_KEY_FILE),
     auditKeepDays: whole('HFI_AUDIT_KEEP_DAYS', env.HFI_AUDIT_KEEP_DAYS ?? '90', 0, 36_500),
     auditKeepEntries: whole('HFI_AUDIT_KEEP_ENTRIES', env.HFI_AUDIT_KEEP_ENTRIES ?? '100000', 0, 10_000_000),
+    filterFile: filterFile(env.HFI_FILTER_FILE, program),
   };
+}
+
+/** Beside the bundle's folder, or where the build puts it when the sources run. */
+const BUILT = [join('..', 'filter', 'plugin.wasm'), join('..', '..', 'dist', 'filter', 'plugin.wasm')];
+
+function filterFile(given: string | undefined, program: string): string | undefined {
+  if (given === undefined) return BUILT.map((path) => join(program, path)).find((path) => existsSync(path));
+  if (!existsSync(given)) throw new ConfigError(`HFI_FILTER_FILE is "${given}"; there is no such file`);
+  return given;
 }
 
 function readTokens(file: string | undefined): Token[] {

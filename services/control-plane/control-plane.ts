@@ -18,6 +18,7 @@ import { Events, type PolicyEvent } from './events/events.ts';
 import { FleetEvents, standing } from './events/fleet-events.ts';
 import { HaltEvents } from './events/halt-events.ts';
 import { endOf, eventOf, resultOf } from './events/policy-events.ts';
+import { filterModuleAt } from './explain/filter-module.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { Halts } from './fleet/halts.ts';
 import { Guard } from './guardrails/guard.ts';
@@ -229,6 +230,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
     randomBytes,
     guard,
     writeLimit: new RateLimit(config.writesPerSecond, config.writeBurst, runtime.clock),
+    filter: filterModuleAt(config.filterFile),
     metrics,
     log,
     replica: config.replica,

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { dirname } from 'node:path';
 import type { ServerType } from '@hono/node-server';
 import { SECRET_BYTES } from './access/secret.ts';
 import { type Config, readConfig } from './config.ts';
@@ -15,7 +16,7 @@ const EXIT_USAGE = 2;
 
 function configured(): Config {
   try {
-    return readConfig(process.env);
+    return readConfig(process.env, dirname(process.argv[1] ?? ''));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`hfi control plane: ${error.message}\n`);

@@ -96,6 +96,14 @@ const CASES: Readonly<Record<string, Case>> = {
     forbidden: none,
     path: '/v1/policies/there/counts',
   },
+  'post /v1/explain': {
+    good: (r) => r.ask('POST', '/v1/explain', { body: { proxy: { namespace: 'demo' } } }),
+    status: 200,
+    bad: (r) => r.ask('POST', '/v1/explain', { body: { proxy: { namespace: 'demo' }, request: { path: 'x' } } }),
+    refused: 400,
+    forbidden: none,
+    path: '/v1/explain',
+  },
   'get /v1/proxies': {
     good: (r) => r.ask('GET', '/v1/proxies'),
     status: 200,

@@ -19,7 +19,7 @@ describe("the control plane's configuration", () => {
   beforeEach(() => writeFileSync(file, JSON.stringify(good)));
   after(() => rmSync(folder, { recursive: true }));
 
-  const read = (env: Record<string, string> = {}) => readConfig({ HFI_TOKENS_FILE: file, ...env });
+  const read = (env: Record<string, string> = {}) => readConfig({ HFI_TOKENS_FILE: file, ...env }, import.meta.dirname);
 
   it('has defaults for all but the tokens', () => {
     const config = read();
@@ -104,5 +104,5 @@ describe("the control plane's configuration", () => {
     });
   }
 
-  it('needs a file of tokens', () => assert.throws(() => readConfig({}), /HFI_TOKENS_FILE/));
+  it('needs a file of tokens', () => assert.throws(() => readConfig({}, import.meta.dirname), /HFI_TOKENS_FILE/));
 });

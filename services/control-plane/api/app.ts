@@ -8,6 +8,7 @@ import { auditSealRoutes } from './audit-seals.ts';
 import { docsRoutes } from './docs.ts';
 import type { Env } from './env.ts';
 import { eventRoutes } from './events.ts';
+import { explainRoutes, questionSchema } from './explain.ts';
 import { guardrailRoutes } from './guardrails.ts';
 import { halting, haltRoutes } from './halt.ts';
 import { healthRoutes } from './health.ts';
@@ -33,6 +34,7 @@ export function makeApp(parts: Parts) {
   app.openAPIRegistry.register('Policy', policy);
   app.openAPIRegistry.register('Report', reportSchema);
   app.openAPIRegistry.register('Halting', halting);
+  app.openAPIRegistry.register('ExplainQuestion', questionSchema);
   const document = () =>
     app.getOpenAPI31Document({
       openapi: '3.1.0',
@@ -59,6 +61,7 @@ export function makeApp(parts: Parts) {
     .route('/', rulesetRoutes(parts))
     .route('/', reportRoutes(parts))
     .route('/', policyCountRoutes(parts))
+    .route('/', explainRoutes(parts))
     .route('/', proxyRoutes(parts))
     .route('/', rolloutRoutes(parts))
     .route('/', haltRoutes(parts))

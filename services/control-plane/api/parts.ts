@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Tokens } from '../access/tokens.ts';
 import type { Counts } from '../counts/counts.ts';
 import type { Events } from '../events/events.ts';
+import type { FilterModule } from '../explain/filter-module.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Halts } from '../fleet/halts.ts';
 import type { Guard } from '../guardrails/guard.ts';
@@ -41,6 +42,8 @@ export interface Parts {
   readonly randomBytes: () => Uint8Array;
   readonly guard: Guard;
   readonly writeLimit: RateLimit;
+  /** What the proxies run; undefined where it isn't there. */
+  readonly filter: () => FilterModule | undefined;
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly replica: string;

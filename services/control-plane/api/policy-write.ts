@@ -50,7 +50,7 @@ export async function writePolicy(
       );
     }
     refuseUnless(intent, name, base);
-    const same = base !== undefined && isSame(base, policy, chosen);
+    const same = base !== undefined && isUnchanged(base, policy, chosen);
     const result = base === undefined ? 'created' : same ? 'unchanged' : 'configured';
     if (dryRun) {
       return { result, stored: base !== undefined && same ? base : planned(policy, base, origin, chosen) };
@@ -125,8 +125,8 @@ function refuseUnless(intent: Intent, name: string, base: StoredPolicy | undefin
   throw new Problem('precondition-failed', `The policy ${quoted} is at version ${base.revision} now.`);
 }
 
-/** Whether a write would change nothing, not even when a rule ends or whom it hits. */
-function isSame(base: StoredPolicy, policy: Policy, chosen: readonly string[] | undefined): boolean {
+/** Whether to apply a policy changes nothing of what is there, not even when a rule ends or whom it hits. */
+export function isUnchanged(base: StoredPolicy, policy: Policy, chosen: readonly string[] | undefined): boolean {
   return isDeepStrictEqual(base.policy.spec, policy.spec) && isDeepStrictEqual(base.chosen, chosen) && !hasDuration(policy);
 }
 

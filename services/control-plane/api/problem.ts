@@ -19,6 +19,7 @@ export const PROBLEM_CODES = [
   'halted',
   'too-many-requests',
   'internal',
+  'no-filter',
   'store-unavailable',
   'identity-unavailable',
 ] as const;
@@ -106,6 +107,8 @@ function statusOf(code: ProblemCode): [ProblemStatus, string] {
       return [429, 'Too many requests'];
     case 'internal':
       return [500, 'Internal error'];
+    case 'no-filter':
+      return [503, 'No filter here'];
     case 'store-unavailable':
       return [503, 'Store does not answer'];
     case 'identity-unavailable':

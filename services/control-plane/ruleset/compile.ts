@@ -53,9 +53,14 @@ export function rulesetVersion(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex').slice(0, 16);
 }
 
-/** The order of decision: higher priority first, then by policy name, then as the policy lists its rules. */
+/** The order of decision of two policies: higher priority first, then by name. */
+export function byDecision(a: Policy, b: Policy): number {
+  return b.spec.priority - a.spec.priority || byName(a, b);
+}
+
+/** The order of decision, and within a policy as it lists its rules. */
 function inOrder(entries: readonly Applied[], now: number): (OrderedRule & { direction: Direction })[] {
-  const sorted = [...entries].sort((a, b) => b.policy.spec.priority - a.policy.spec.priority || byName(a.policy, b.policy));
+  const sorted = [...entries].sort((a, b) => byDecision(a.policy, b.policy));
   return sorted.flatMap(({ policy, appliedAt, over, never }) => {
     const firstKey = runKey(policy.metadata.name, appliedAt);
     return policy.spec.rules.flatMap((rule, i) => {
