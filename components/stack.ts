@@ -101,6 +101,7 @@ export class Hfi extends pulumi.ComponentResource {
         etcd: { endpoints: state.endpoints, secret: state.clientSecret, login: external?.login ?? 'certificate' },
         tokens: this.credentials.tokens,
         audit: { ...config.controlPlane.audit, key: this.credentials.auditKey },
+        history: config.controlPlane.history,
       },
       state instanceof Etcd ? { ...own, dependsOn: [state] } : own,
     );

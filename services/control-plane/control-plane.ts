@@ -1,6 +1,5 @@
 import type { Logger } from 'pino';
 import { AuditKey } from '../audit/signature.ts';
-import { policyEnd } from '../policy/end.ts';
 import { makeApp } from './api/app.ts';
 import { Tokens } from './api/auth.ts';
 import { countPolicies, countProxies } from './api/counts.ts';
@@ -12,23 +11,24 @@ import { Sealer } from './audit/sealer.ts';
 import type { Config } from './config.ts';
 import { type Counting, makeCounting } from './counting.ts';
 import { Fleet } from './fleet/fleet.ts';
+import { makeLifecycle } from './lifecycle/lifecycle.ts';
+import { injectedEnough } from './lifecycle/stop-reasons.ts';
 import { addGauges, makeMetrics } from './metrics.ts';
 import { Peers } from './replicas/peers.ts';
-import { pause, type Runtime } from './runtime.ts';
+import type { Runtime } from './runtime.ts';
 import { makeClient } from './store/client.ts';
 import { EtcdStore } from './store/etcd.ts';
 import { EtcdAuditLog } from './store/etcd-audit.ts';
 import { Follower } from './store/follower.ts';
-import type { StoredPolicy } from './store/store.ts';
+import { EtcdHistory } from './store/history.ts';
 
 /** The version of the control plane and of what it says of itself. */
 export const VERSION = '0.1.0';
 
-/** How long an ended policy stays readable before its lease sweeps it, in seconds. */
+/** How long an ended policy stays where it was before it is in the history alone, in seconds. */
 const KEEP_ENDED_SECONDS = 60;
 const REGISTER_AGAIN_MS = 1000;
-/** Between tries to audit the end of a policy. The key keeps its place so long that one succeeds once etcd is back. */
-const NOTE_END_AGAIN_MS = 1000;
+const DAY_MS = 86_400_000;
 
 export interface Surroundings {
   readonly config: Config;
@@ -51,6 +51,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
   const auditKey = config.auditKey === undefined ? undefined : new AuditKey(config.auditKey);
   const store = new EtcdStore(client, runtime, { keepEndedSeconds: KEEP_ENDED_SECONDS, auditKey, audited: () => sealer.soon() });
   const audit = new EtcdAuditLog(client);
+  const history = new EtcdHistory(client, runtime, { auditKey, audited: () => sealer.soon() });
   const metrics = makeMetrics();
   let serving = true;
 
@@ -68,7 +69,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     log: audit,
     runtime,
     key: auditKey,
-    keepMs: config.auditKeepDays * 86_400_000,
+    keepMs: config.auditKeepDays * DAY_MS,
     keepEntries: config.auditKeepEntries,
     removed: (anchor) => log.info({ anchor }, 'old audit entries removed'),
     failed: (error) => log.warn({ err: error }, 'old audit entries are not removed yet'),
@@ -79,6 +80,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
       counting.counts.change(changes);
       fleet.change(changes);
     },
+    renewed: (policies) => fleet.renewed(policies),
     ready: () => {
       log.info('the policies are there');
       counting.start();
@@ -109,6 +111,18 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     name: start,
     fresh: copy.fresh,
     spent: (policy) => fleet.reconsider(policy),
+    stopped: (stored, hits, limit) => void lifecycle.ending.end(stored, injectedEnough(hits, limit, runtime.clock.now())),
+    log,
+  });
+
+  const lifecycle = makeLifecycle({
+    store,
+    history,
+    counts: () => counting.counts,
+    config,
+    runtime,
+    fresh: copy.fresh,
+    serving: () => serving,
     log,
   });
 
@@ -119,30 +133,15 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     measureCompile: (milliseconds) => metrics.compile.observe(milliseconds / 1000),
     woken: () => metrics.wakes.inc(),
     leftOut: (policies) => log.error({ policies }, 'policies are left out: with them a ruleset would be larger than a filter takes'),
-    ended: (stored) => void noteEnd(stored),
+    ended: (stored) => void lifecycle.ending.over(stored),
   });
-
-  const noteEnd = async (stored: StoredPolicy): Promise<void> => {
-    const origin = {
-      actor: { name: 'hfi', role: 'control-plane' },
-      address: config.replica,
-      time: policyEnd(stored.policy, stored.appliedAt),
-    };
-    for (let tries = 1; serving; tries++) {
-      try {
-        return await store.noteEnd(stored, origin);
-      } catch (error) {
-        if (tries === 1) log.warn({ err: error, policy: stored.policy.metadata.name }, 'the end of a policy is not audited yet');
-        await pause(runtime, NOTE_END_AGAIN_MS);
-      }
-    }
-  };
 
   const peers = new Peers({ self: config.replica, replicas: () => follower.replicas, fetch: ask });
   const app = makeApp({
     runtime,
     store,
     audit,
+    history,
     copy,
     fleet,
     counts: counting.counts,
@@ -179,6 +178,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
       follower.start();
       sealer.start();
       retention.start();
+      lifecycle.start();
       if (config.advertiseUrl !== undefined) void register(config.advertiseUrl);
     },
     async drain() {
@@ -190,6 +190,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
       follower.stop();
       sealer.stop();
       retention.stop();
+      lifecycle.stop();
       fleet.stop();
       counting.stop();
       store.close();

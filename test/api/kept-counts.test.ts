@@ -32,6 +32,7 @@ class Side {
     this.counts = new Counts(this.runtime, {
       grew: (run, proxy) => this.#keeper.grew(run, proxy),
       spent: () => {},
+      stopped: () => {},
       ignored: (reason) => assert.fail(reason),
       fresh: () => true,
       over: () => {},

@@ -31,6 +31,7 @@ describe('hfi: what is printed where', function () {
       { schema: 'policy-apply', args: () => ['policy', 'apply', '-f', file, '--dry-run'] },
       { schema: 'policy-get', args: () => ['policy', 'get', 'slow'] },
       { schema: 'policy-list', args: () => ['policy', 'list'] },
+      { schema: 'policy-history', args: () => ['policy', 'history'] },
       { schema: 'policy-describe', args: () => ['policy', 'describe', 'slow'] },
       { schema: 'proxy-list', args: () => ['proxy', 'list'] },
       { schema: 'status', args: () => ['status'] },
@@ -83,6 +84,7 @@ describe('hfi: what is printed where', function () {
   });
 
   it('apply: results on stdout, whom it selects on stderr', async () => {
+    await stack.server.poll({ name: 'sidecar-of-frontend' });
     const { stdout, stderr } = await stack.hfi(['policy', 'apply', '-f', file]);
     assert.equal(stdout, 'policy/slow configured\n');
     assert.match(stderr, /selects 1 proxy/);
@@ -113,6 +115,7 @@ describe('hfi: what is printed where', function () {
   });
 
   it('describe says the rule in words, whom it selects and what is left', async () => {
+    await stack.server.poll({ name: 'sidecar-of-frontend' });
     const { stdout } = await stack.hfi(['policy', 'describe', 'slow']);
     assert.match(stdout, /^slow {2}active, ends .*Z \((9m \d+s|10m)\)/);
     assert.match(stdout, /service frontend in namespace demo, inbound/);
@@ -174,7 +177,7 @@ describe('hfi: completion', () => {
       return stdout.trim().split('\n');
     };
     assert.deepEqual(await words('hfi', 'pol'), ['policy']);
-    assert.deepEqual((await words('hfi', 'policy', '')).sort(), ['apply', 'delete', 'describe', 'get', 'list']);
+    assert.deepEqual((await words('hfi', 'policy', '')).sort(), ['apply', 'delete', 'describe', 'get', 'history', 'list']);
     assert.deepEqual(await words('hfi', 'context', 'u'), ['use']);
   });
   for (const shell of ['zsh', 'fish']) {

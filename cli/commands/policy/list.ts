@@ -1,8 +1,8 @@
 import { Flags } from '@oclif/core';
 import { HfiCommand } from '../../base.ts';
 import { taken } from '../../client.ts';
+import { endsIn, phaseInWords } from '../../lifecycle-words.ts';
 import { allPolicies } from '../../policies.ts';
-import { timeLeft } from '../../print.ts';
 
 export default class PolicyList extends HfiCommand {
   static override summary = 'List the policies.';
@@ -28,8 +28,8 @@ export default class PolicyList extends HfiCommand {
         { title: 'service', of: ({ spec }) => spec.selector.service ?? '*' },
         { title: 'direction', of: ({ spec }) => spec.direction },
         { title: 'rules', of: ({ spec }) => String(spec.rules.length) },
-        { title: 'state', of: ({ status }) => status.state },
-        { title: 'ends in', of: ({ status }) => timeLeft(status.endsAt) },
+        { title: 'state', of: ({ status }) => phaseInWords(status) },
+        { title: 'ends in', of: ({ status }) => endsIn(status) },
       ]);
     }
   }

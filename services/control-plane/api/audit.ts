@@ -1,4 +1,5 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import { END_REASONS, type EndReason } from '../../policy/lifecycle.ts';
 import { policySpec } from '../../policy/schema.ts';
 import { shown } from '../store/audit-writer.ts';
 import { AUDIT_ACTIONS } from '../store/store.ts';
@@ -17,6 +18,14 @@ const auditEntry = z
     action: z.enum(AUDIT_ACTIONS),
     policy: z.string(),
     resourceVersion: z.string(),
+    end: z
+      .object({ reason: z.enum(Object.keys(END_REASONS) as [EndReason, ...EndReason[]]), why: z.string() })
+      .optional()
+      .describe('How it ended, of the action `end`.'),
+    result: z
+      .object({ appliedAt: z.iso.datetime(), verdict: z.enum(['effective', 'inconclusive']), matched: z.int(), injected: z.int() })
+      .optional()
+      .describe('What the run did in all that ended, of the action `result`: `inconclusive` when it hit nothing.'),
     before: policySpec.nullable(),
     after: policySpec.nullable(),
   })

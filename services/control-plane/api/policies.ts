@@ -172,7 +172,13 @@ export function policyRoutes(parts: Parts) {
     const proxies = dryRun ? await selectedAnywhere(parts, selector, c) : parts.fleet.selectedBy(selector);
     return {
       etag: etag(stored),
-      body: { result, policy: asResource(stored, now), warnings: warningsFor(policy), proxies, ...(dryRun ? { dryRun: true } : {}) },
+      body: {
+        result,
+        policy: asResource(stored, now, parts.fleet),
+        warnings: warningsFor(policy),
+        proxies,
+        ...(dryRun ? { dryRun: true } : {}),
+      },
     };
   };
 
@@ -203,13 +209,13 @@ export function policyRoutes(parts: Parts) {
       const stored = await store.get(name);
       if (stored === undefined) throw notThere(name);
       c.header('ETag', etag(stored));
-      return c.json(asResource(stored, runtime.clock.now()), 200);
+      return c.json(asResource(stored, runtime.clock.now(), parts.fleet), 200);
     })
     .openapi(list, async (c) => {
       const { limit, cursor } = c.req.valid('query');
       const page = await store.list(limit, cursor);
       const now = runtime.clock.now();
-      return c.json({ items: page.items.map((stored) => asResource(stored, now)), nextCursor: page.nextCursor }, 200);
+      return c.json({ items: page.items.map((stored) => asResource(stored, now, parts.fleet)), nextCursor: page.nextCursor }, 200);
     })
     .openapi(remove, async (c) => {
       parts.writeLimit.take(c.get('actor').name);

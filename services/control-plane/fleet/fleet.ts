@@ -1,11 +1,11 @@
 import { MAX_RULESET_BYTES } from '../../../filter/assembly/layout.ts';
-import { policyEnd } from '../../policy/end.ts';
 import type { Policy } from '../../policy/schema.ts';
 import { type Identity, selects } from '../../policy/selector.ts';
 import { compileRuleset } from '../ruleset/compile.ts';
 import type { Cancel, Runtime } from '../runtime.ts';
 import type { Change, StoredPolicy } from '../store/store.ts';
-import { Compiler, Group, nextEnd } from './group.ts';
+import { Ends } from './ends.ts';
+import { Compiler, Group } from './group.ts';
 import { identityKey } from './identity.ts';
 import { connectedUntil, type Hello, isConnected, type KnownProxy, listedUntil, type PollAnswer } from './proxy.ts';
 
@@ -21,7 +21,7 @@ export interface FleetOptions {
   readonly leftOut?: (policies: readonly string[]) => void;
   /** The rules of a policy that are over before their ends. */
   readonly over?: (stored: StoredPolicy) => ReadonlySet<number>;
-  /** Told, on every replica, when a policy's last rule has ended. */
+  /** Told, on every replica, when a policy's time is over, or its owner's lease. */
   readonly ended: (stored: StoredPolicy) => void;
 }
 
@@ -47,8 +47,7 @@ export class Fleet {
   readonly #policies: Map<string, StoredPolicy> = new Map();
   readonly #proxies: Map<string, KnownProxy> = new Map();
   readonly #groups: Map<string, Group> = new Map();
-  /** The timer of each policy that has an end ahead. */
-  readonly #ends: Map<string, Cancel> = new Map();
+  readonly #ends: Ends;
   readonly #listeners: Set<() => void> = new Set();
   #telling = false;
   readonly #ending = new AbortController();
@@ -56,17 +55,24 @@ export class Fleet {
   constructor(options: FleetOptions) {
     this.#options = options;
     this.#compiler = new Compiler(options.measureCompile, options.leftOut, options.over);
+    this.#ends = new Ends(options.runtime, {
+      due: ({ policy }) => {
+        this.#refresh((identity) => selects(policy.spec.selector, identity));
+        this.#tell();
+      },
+      over: options.ended,
+    });
   }
 
   /** Takes a set of changes of the policies, all of one moment. */
   change(changes: readonly Change[]): void {
     for (const { name, after } of changes) {
-      this.#ends.get(name)?.();
-      this.#ends.delete(name);
-      if (after === undefined) this.#policies.delete(name);
-      else {
+      if (after === undefined) {
+        this.#policies.delete(name);
+        this.#ends.forget(name);
+      } else {
         this.#policies.set(name, after);
-        this.#armEnd(after);
+        this.#ends.take(after);
       }
     }
     const selectors = changes.flatMap(({ before, after }) => [before, after].flatMap((stored) => stored?.policy.spec.selector ?? []));
@@ -80,6 +86,33 @@ export class Fleet {
     if (stored === undefined) return;
     this.#refresh((identity) => selects(stored.policy.spec.selector, identity));
     this.#tell();
+  }
+
+  /** Takes renewals of owners' leases. No ruleset changes with them, unless the lease was over here already. */
+  renewed(policies: readonly StoredPolicy[]): void {
+    for (const stored of policies) {
+      const { name } = stored.policy.metadata;
+      const before = this.#policies.get(name);
+      if (this.#ends.isAbandoned(name)) this.change([{ name, before, after: stored }]);
+      else {
+        this.#policies.set(name, stored);
+        this.#ends.take(stored);
+      }
+    }
+  }
+
+  /** How many connected proxies that a selector names don't run yet what they should. */
+  behind(selector: Policy['spec']['selector']): number {
+    const now = this.#options.runtime.clock.now();
+    let behind = 0;
+    for (const group of this.#groups.values()) {
+      if (!readable(group.identity) || !selects(selector, group.identity)) continue;
+      for (const name of group.proxies) {
+        const proxy = this.#proxies.get(name);
+        if (proxy !== undefined && isConnected(proxy, now) && proxy.hello.acknowledged !== group.ruleset.version) behind++;
+      }
+    }
+    return behind;
   }
 
   /**
@@ -108,7 +141,7 @@ export class Fleet {
   /** Ends all timers. */
   stop(): void {
     this.drain();
-    for (const cancel of this.#ends.values()) cancel();
+    this.#ends.stop();
     for (const proxy of this.#proxies.values()) proxy.cancelTimer();
   }
 
@@ -148,7 +181,8 @@ export class Fleet {
     const now = this.#options.runtime.clock.now();
     const added = { policy, appliedAt: now };
     const alone = compileRuleset([added], now).length;
-    const others = [...this.#policies.values()].filter((stored) => stored.policy.metadata.name !== policy.metadata.name);
+    const live = [...this.#policies.values()].filter(({ ended }) => ended === undefined);
+    const others = live.filter((stored) => stored.policy.metadata.name !== policy.metadata.name);
     const looked = new Set<string>();
     for (const { identity, ruleset, proxies } of this.#groups.values()) {
       // Far from the bound nothing is compiled for the question alone.
@@ -159,7 +193,7 @@ export class Fleet {
       const [proxy] = proxies;
       if (proxy === undefined || bytes <= MAX_RULESET_BYTES) continue;
       // What makes it smaller is welcome, also when it is still too large.
-      if (bytes > this.#compiler.fullLength(this.#policies.values(), identity, now)) return { proxy, bytes };
+      if (bytes > this.#compiler.fullLength(live, identity, now)) return { proxy, bytes };
     }
     return undefined;
   }
@@ -255,8 +289,9 @@ export class Fleet {
   }
 
   #compile(identity: Identity): Group['ruleset'] {
-    const policies = readable(identity) ? this.#policies.values() : [];
-    return this.#compiler.compile(policies, identity, this.#options.runtime.clock.now());
+    const policies = readable(identity) ? [...this.#policies.values()] : [];
+    const kept = policies.filter(({ policy }) => !this.#ends.isAbandoned(policy.metadata.name));
+    return this.#compiler.compile(kept, identity, this.#options.runtime.clock.now());
   }
 
   /** Compiles anew for the identities that `concerned` picks, and wakes their proxies where the bytes changed. */
@@ -276,29 +311,6 @@ export class Fleet {
         waiter.settle({ kind: 'ruleset', ruleset });
       }
     }
-  }
-
-  #armEnd(stored: StoredPolicy): void {
-    const { clock, timers } = this.#options.runtime;
-    const now = clock.now();
-    const next = nextEnd(stored, now);
-    const name = stored.policy.metadata.name;
-    if (next === undefined) {
-      this.#ends.delete(name);
-      if (policyEnd(stored.policy, stored.appliedAt) !== 0) this.#options.ended(stored);
-      return;
-    }
-    this.#ends.set(
-      name,
-      timers.after(next - now, () => {
-        // A timer may be early, or a long one cut short: the clock decides.
-        if (clock.now() >= next) {
-          this.#refresh((identity) => selects(stored.policy.spec.selector, identity));
-          this.#tell();
-        }
-        this.#armEnd(stored);
-      }),
-    );
   }
 
   /** Tells when a silent proxy stops being connected, and forgets it later. */

@@ -1,20 +1,30 @@
-import type { IKeyValue, IRequestOp, Lease } from 'etcd3';
+import type { ICompare, IKeyValue, IRangeRequest, IRequestOp, Lease } from 'etcd3';
 import type { AuditKey } from '../../audit/signature.ts';
-import { policyEnd } from '../../policy/end.ts';
+import { type End, ownEnd } from '../../policy/lifecycle.ts';
 import type { Policy } from '../../policy/schema.ts';
 import type { Runtime } from '../runtime.ts';
 import { asked, translated } from './asked.ts';
 import { AuditWriter } from './audit-writer.ts';
 import type { EtcdClient } from './client.ts';
-import { AUDIT, auditId, endOf, POLICIES, REPLICAS } from './keys.ts';
-import { type AuditAction, type Origin, type Outcome, type Page, type Store, type StoredPolicy, StoreRefused } from './store.ts';
-import { type AuditValue, encode, type PolicyValue, readPolicy } from './value.ts';
+import { intoHistory } from './history.ts';
+import { AUDIT, endOf, POLICIES, POLICY_LEASES, REPLICAS } from './keys.ts';
+import {
+  type AuditAction,
+  CONTROL_PLANE,
+  type Origin,
+  type Outcome,
+  type Page,
+  type Store,
+  type StoredPolicy,
+  type WrittenEnd,
+} from './store.ts';
+import { encode, type LeaseValue, type PolicyValue, readLease, readPolicy, withLease } from './value.ts';
 
 /** A replica that dies is forgotten after this many seconds. */
 const REPLICA_TTL_SECONDS = 10;
 
 export interface EtcdStoreOptions {
-  /** How long a policy stays readable after its end, in seconds; then its lease removes it. */
+  /** How long an ended policy stays where it was, to be seen, in seconds. The history has it for longer. */
   readonly keepEndedSeconds: number;
   /** Signs audit entries. */
   readonly auditKey?: AuditKey | undefined;
@@ -22,7 +32,7 @@ export interface EtcdStoreOptions {
   readonly audited?: () => void;
 }
 
-/** The store in etcd. Each change is one transaction on the policy's mod revision; only a policy that ends costs a lease before it. */
+/** The store in etcd. Each change is one transaction on the policy's mod revision. */
 export class EtcdStore implements Store {
   readonly #client: EtcdClient;
   readonly #runtime: Runtime;
@@ -39,32 +49,39 @@ export class EtcdStore implements Store {
   }
 
   async get(name: string): Promise<StoredPolicy | undefined> {
-    const found = await asked(this.#client.keys.range({ key: policyKey(name) }));
-    return first(found.kvs);
+    const { responses } = await asked(this.#client.keys.txn({ success: at(name).map((request_range) => ({ request_range })) }));
+    return stored(responses.map(({ response_range }) => response_range.kvs));
   }
 
   async list(limit: number, after: string): Promise<Page<StoredPolicy>> {
     const found = await asked(
       this.#client.keys.range({ key: justAfter(POLICIES, after), range_end: Buffer.from(endOf(POLICIES)), limit: limit + 1 }),
     );
-    const items = found.kvs.flatMap((pair) => readPolicy(pair) ?? []);
-    return pageOf(items, limit, (item) => item.policy.metadata.name);
+    const page = pageOf(
+      found.kvs.flatMap((pair) => readPolicy(pair) ?? []),
+      limit,
+      (item) => item.policy.metadata.name,
+    );
+    const owned = page.items.filter(({ policy }) => policy.spec.lease !== undefined).map(({ policy }) => policy.metadata.name);
+    if (owned.length === 0) return page;
+    const leases = await asked(
+      this.#client.keys.range({ key: leaseKey(owned[0] ?? ''), range_end: justAfter(POLICY_LEASES, owned.at(-1) ?? '') }),
+    );
+    const byName = new Map(leases.kvs.flatMap((pair) => readLease(pair) ?? []).map((lease) => [lease.name, lease]));
+    return { ...page, items: page.items.map((item) => withLease(item, byName.get(item.policy.metadata.name))) };
   }
 
   async put(policy: Policy, base: StoredPolicy | undefined, origin: Origin): Promise<Outcome<StoredPolicy>> {
     const name = policy.metadata.name;
-    const value: PolicyValue = { policy, createdAt: base?.createdAt ?? origin.time, appliedAt: origin.time };
-    const lease = await this.#leaseFor(policyEnd(policy, origin.time));
-    const put: IRequestOp = { request_put: { key: policyKey(name), value: encode(value), ...(lease === '0' ? {} : { lease }) } };
-    const audit = this.#entry(base === undefined ? 'create' : 'replace', name, base, policy, origin);
-    const result = await this.#ifAt(name, base, [put, ...audit]).catch((error: unknown) => {
-      // Without an answer the policy may be there, and the lease would take it along: only a refusal is certain.
-      if (error instanceof StoreRefused) this.#revoke(lease);
-      throw error;
-    });
-    this.#revoke(result.done ? (base?.lease ?? '0') : lease);
-    if (!result.done) return result;
-    return { done: true, value: { ...value, revision: result.value, lease } };
+    const live = base?.ended === undefined ? base : undefined;
+    const value: PolicyValue = { policy, createdAt: live?.createdAt ?? origin.time, appliedAt: origin.time };
+    const result = await this.#ifAt(name, base, [
+      { request_put: { key: policyKey(name), value: encode(value) } },
+      { request_delete_range: { key: leaseKey(name) } },
+      ...this.#close(live, { at: origin.time, reason: 'replaced', why: 'it was applied again', by: origin.actor }, origin),
+      ...this.#entry(live === undefined ? 'create' : 'replace', name, live, policy, origin),
+    ]);
+    return result.done ? { done: true, value: { ...value, revision: result.value } } : result;
   }
 
   async unchanged(base: StoredPolicy): Promise<Outcome<StoredPolicy>> {
@@ -72,30 +89,43 @@ export class EtcdStore implements Store {
     return result.done ? { done: true, value: base } : result;
   }
 
-  async remove(base: StoredPolicy, origin: Origin): Promise<Outcome<number>> {
+  remove(base: StoredPolicy, origin: Origin): Promise<Outcome<number>> {
     const name = base.policy.metadata.name;
-    const result = await this.#ifAt(name, base, [
+    const live = base.ended === undefined ? base : undefined;
+    return this.#ifAt(name, base, [
       { request_delete_range: { key: policyKey(name) } },
+      { request_delete_range: { key: leaseKey(name) } },
+      ...this.#close(live, { at: origin.time, reason: 'deleted', why: 'it was deleted', by: origin.actor }, origin),
       ...this.#entry('delete', name, base, undefined, origin),
     ]);
-    if (result.done) this.#revoke(base.lease);
-    return result;
   }
 
-  async noteEnd(ended: StoredPolicy, origin: Origin): Promise<void> {
-    const name = ended.policy.metadata.name;
-    const rest = `end-${name}-${ended.revision}`;
-    const entry: AuditValue = { ...origin, action: 'end', policy: name, before: ended.policy.spec, after: null };
-    const result = await asked(
-      this.#client.keys.txn({
-        compare: [
-          { key: Buffer.from(`${AUDIT}${auditId(origin.time, rest)}`), target: 'Version', result: 'Equal', version: 0 },
-          { key: policyKey(name), target: 'Mod', result: 'Equal', mod_revision: ended.revision },
-        ],
-        success: this.#audit.ops(entry, rest),
-      }),
+  async end(base: StoredPolicy, end: End, origin: Origin): Promise<Outcome<StoredPolicy>> {
+    const { policy, createdAt, appliedAt } = base;
+    const name = policy.metadata.name;
+    const ended = { ...end, by: origin.actor };
+    const value: PolicyValue = { policy, createdAt, appliedAt, ended };
+    // Without keep-alive: it sweeps away what the history has by now.
+    const { ID: lease } = await asked(this.#client.leases.leaseGrant({ TTL: this.#options.keepEndedSeconds }));
+    const result = await this.#ifAt(
+      name,
+      base,
+      [
+        { request_put: { key: policyKey(name), value: encode(value), lease } },
+        { request_delete_range: { key: leaseKey(name) } },
+        ...intoHistory(base, ended),
+        ...this.#endEntry(base, end, origin),
+      ],
+      [{ key: leaseKey(name), target: 'Mod', result: 'Equal', mod_revision: base.renewal?.revision ?? 0 }],
     );
-    if (result.succeeded) this.#options.audited?.();
+    return result.done ? { done: true, value: { ...value, revision: result.value } } : result;
+  }
+
+  async renew(base: StoredPolicy, until: number): Promise<Outcome<StoredPolicy>> {
+    const name = base.policy.metadata.name;
+    const value: LeaseValue = { appliedAt: base.appliedAt, until };
+    const result = await this.#ifAt(name, base, [{ request_put: { key: leaseKey(name), value: encode(value) } }]);
+    return result.done ? { done: true, value: { ...base, renewal: { until, revision: result.value } } } : result;
   }
 
   async register(id: string, url: string): Promise<void> {
@@ -131,53 +161,72 @@ export class EtcdStore implements Store {
     this.#client.close();
   }
 
-  /** Runs `changes` if the policy is still at `base`, all in one transaction; gives its revision. */
-  async #ifAt(name: string, base: StoredPolicy | undefined, changes: IRequestOp[]): Promise<Outcome<number>> {
-    const key = policyKey(name);
+  /** Runs `changes` if the policy is still at `base` and what is compared besides holds, all in one transaction; gives its revision. */
+  async #ifAt(
+    name: string,
+    base: StoredPolicy | undefined,
+    changes: readonly IRequestOp[],
+    compare: readonly ICompare[] = [],
+  ): Promise<Outcome<number>> {
     const result = await asked(
       this.#client.keys.txn({
-        compare: [{ key, target: 'Mod', result: 'Equal', mod_revision: base?.revision ?? 0 }],
-        success: changes,
-        failure: [{ request_range: { key } }],
+        compare: [{ key: policyKey(name), target: 'Mod', result: 'Equal', mod_revision: base?.revision ?? 0 }, ...compare],
+        success: [...changes],
+        failure: at(name).map((request_range) => ({ request_range })),
       }),
     );
-    if (result.succeeded) {
-      if (changes.length > 0) this.#options.audited?.();
-      return { done: true, value: Number(result.header.revision) };
-    }
-    return { done: false, current: first(result.responses[0]?.response_range.kvs ?? []) };
+    if (!result.succeeded) return { done: false, current: stored(result.responses.map(({ response_range }) => response_range.kvs)) };
+    if (changes.some(isAudit)) this.#options.audited?.();
+    return { done: true, value: Number(result.header.revision) };
   }
 
   #entry(action: AuditAction, name: string, before: StoredPolicy | undefined, after: Policy | undefined, origin: Origin): IRequestOp[] {
     return this.#audit.ops({ ...origin, action, policy: name, before: before?.policy.spec ?? null, after: after?.spec ?? null });
   }
 
-  /** A lease without keep-alive that outlasts the policy: only the broom, the law is the end in the policy. */
-  async #leaseFor(end: number): Promise<string> {
-    if (end === 0) return '0';
-    const seconds = Math.max(1, Math.ceil((end - this.#runtime.clock.now()) / 1000) + this.#options.keepEndedSeconds);
-    const granted = await asked(this.#client.leases.leaseGrant({ TTL: seconds }));
-    return granted.ID;
+  /** What ends a run that goes on, if there is one, with a change of its policy. It may have been over before, and nobody wrote it. */
+  #close(run: StoredPolicy | undefined, end: WrittenEnd, origin: Origin): IRequestOp[] {
+    if (run === undefined) return [];
+    const own = ownEnd(run);
+    if (own === undefined || own.at > end.at) return intoHistory(run, end);
+    return [
+      ...intoHistory(run, { ...own, by: CONTROL_PLANE }),
+      ...this.#endEntry(run, own, { ...origin, actor: CONTROL_PLANE, time: own.at }),
+    ];
   }
 
-  /** Gives a lease back that no key needs any longer. If that fails, it ends by itself. */
-  #revoke(lease: string): void {
-    if (lease !== '0') this.#client.leases.leaseRevoke({ ID: lease }).catch(() => undefined);
+  #endEntry({ policy }: StoredPolicy, { reason, why }: End, origin: Origin): IRequestOp[] {
+    const { name } = policy.metadata;
+    return this.#audit.ops({ ...origin, action: 'end', policy: name, before: policy.spec, after: null, end: { reason, why } });
   }
+}
+
+function isAudit({ request_put: put }: IRequestOp): boolean {
+  return put?.key?.toString('utf8').startsWith(AUDIT) === true;
+}
+
+/** Where a policy and its owner's lease lie. */
+function at(name: string): IRangeRequest[] {
+  return [{ key: policyKey(name) }, { key: leaseKey(name) }];
+}
+
+/** What was found there. */
+function stored([policies = [], leases = []]: readonly IKeyValue[][]): StoredPolicy | undefined {
+  const policy = policies[0] === undefined ? undefined : readPolicy(policies[0]);
+  return policy && withLease(policy, leases[0] && readLease(leases[0]));
 }
 
 function policyKey(name: string): Buffer {
   return Buffer.from(`${POLICIES}${name}`);
 }
 
+function leaseKey(name: string): Buffer {
+  return Buffer.from(`${POLICY_LEASES}${name}`);
+}
+
 /** The first key that can follow `prefix + after`. */
 function justAfter(prefix: string, after: string): Buffer {
   return Buffer.from(after === '' ? prefix : `${prefix}${after}\0`);
-}
-
-function first(pairs: IKeyValue[]): StoredPolicy | undefined {
-  const [pair] = pairs;
-  return pair === undefined ? undefined : readPolicy(pair);
 }
 
 function pageOf<T>(found: readonly T[], limit: number, cursor: (item: T) => string): Page<T> {

@@ -1,12 +1,12 @@
 import type { IKeyValue, IResponseHeader, IWatchResponse } from 'etcd3';
 import type { Cancel, Runtime } from '../runtime.ts';
 import type { EtcdClient } from './client.ts';
-import { FOLLOWED, POLICIES, REPLICAS } from './keys.ts';
+import { FOLLOWED, POLICIES, POLICY_LEASES, REPLICAS } from './keys.ts';
 import type { Change, StoredPolicy } from './store.ts';
-import { readPolicy } from './value.ts';
+import { type OwnersLease, readLease, readPolicy, withLease } from './value.ts';
 
 /**
- * Keeps a replica's copy of the policies, and of the list of replicas, current.
+ * Keeps a replica's copy of the policies, of their owners' leases and of the list of replicas current.
  *
  * ```
  *            ┌──────────────── compacted, another history, or never listed ──────────────────┐
@@ -30,6 +30,8 @@ const LONGEST_PAUSE_MS = 500;
 export interface FollowerEvents {
   /** What changed, all of one moment; after a new listing too. */
   changed(changes: readonly Change[]): void;
+  /** Owners renewed the leases of these policies. */
+  renewed(policies: readonly StoredPolicy[]): void;
   /** The first listing is there. */
   ready(): void;
   /** Something to tell the operator: the connection was lost, resumed, listed again, or a value can't be read. */
@@ -42,6 +44,8 @@ type State = 'new' | 'listing' | 'opening' | 'following' | 'broken' | 'stopped';
 export class Follower {
   readonly policies = new Map<string, StoredPolicy>();
   readonly replicas = new Map<string, string>();
+  /** Owners' leases by the names of their policies. */
+  readonly #leases = new Map<string, OwnersLease>();
   /** The newest revision of which every change is in `policies`. */
   revision = 0;
   /** The revision of the newest change of a policy that is known: at most `revision`. */
@@ -145,9 +149,11 @@ export class Follower {
   #take(pairs: readonly IKeyValue[]): Change[] {
     const listed = new Map<string, StoredPolicy>();
     this.replicas.clear();
+    this.#leases.clear();
     for (const pair of pairs) {
       const key = pair.key.toString('utf8');
       if (key.startsWith(REPLICAS)) this.#putReplica(key, pair);
+      else if (key.startsWith(POLICY_LEASES)) this.#putLease(pair);
       else {
         const stored = this.#read(pair);
         if (stored !== undefined) listed.set(stored.policy.metadata.name, stored);
@@ -156,8 +162,10 @@ export class Follower {
     const changes: Change[] = [];
     for (const name of new Set([...this.policies.keys(), ...listed.keys()])) {
       const before = this.policies.get(name);
-      const after = listed.get(name);
-      if (before?.revision !== after?.revision) changes.push({ name, before, after });
+      const found = listed.get(name);
+      const after = found && withLease(found, this.#leases.get(name));
+      const same = before?.revision === after?.revision && before?.renewal?.revision === after?.renewal?.revision;
+      if (!same) changes.push({ name, before, after });
       if (after === undefined) this.policies.delete(name);
       else this.policies.set(name, after);
     }
@@ -225,6 +233,7 @@ export class Follower {
 
   #apply(response: IWatchResponse): void {
     const changes = new Map<string, Change>();
+    const renewed = new Set<string>();
     // The watch begins with the revision that is known already.
     const news = response.events.filter(({ kv }) => Number(kv.mod_revision) > this.#resumeAfter);
     if (news.length === 0) return;
@@ -235,6 +244,12 @@ export class Follower {
       if (key.startsWith(REPLICAS)) {
         if (isPut) this.#putReplica(key, kv);
         else this.replicas.delete(key.slice(REPLICAS.length));
+        continue;
+      }
+      if (key.startsWith(POLICY_LEASES)) {
+        // That one is gone tells nothing: it goes with its policy.
+        const name = isPut ? this.#putLease(kv) : undefined;
+        if (name !== undefined) renewed.add(name);
         continue;
       }
       const name = key.slice(POLICIES.length);
@@ -248,6 +263,26 @@ export class Follower {
     this.revision = Math.max(this.revision, newest);
     if (changes.size > 0) this.lastChange = Math.max(this.lastChange, newest);
     this.#events.changed([...changes.values()]);
+    this.#renew(renewed);
+  }
+
+  #renew(names: ReadonlySet<string>): void {
+    const policies = [...names].flatMap((name) => {
+      const stored = this.policies.get(name);
+      const renewed = stored && withLease(stored, this.#leases.get(name));
+      if (renewed === undefined || renewed === stored) return [];
+      this.policies.set(name, renewed);
+      return [renewed];
+    });
+    if (policies.length > 0) this.#events.renewed(policies);
+  }
+
+  /** Notes an owner's lease. @returns the name of its policy */
+  #putLease(pair: IKeyValue): string | undefined {
+    const lease = readLease(pair);
+    if (lease === undefined) this.#events.note("unreadable owner's lease in etcd, left out", { key: pair.key.toString('utf8') });
+    else this.#leases.set(lease.name, lease);
+    return lease?.name;
   }
 
   #read(pair: IKeyValue): StoredPolicy | undefined {

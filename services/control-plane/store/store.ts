@@ -1,4 +1,6 @@
+import type { End } from '../../policy/lifecycle.ts';
 import type { Policy } from '../../policy/schema.ts';
+import type { RunResult } from '../counts/shown.ts';
 
 /** A policy as it lies in the store. */
 export interface StoredPolicy {
@@ -9,8 +11,30 @@ export interface StoredPolicy {
   readonly appliedAt: number;
   /** The store's revision of its last change; `resourceVersion` in the API. */
   readonly revision: number;
-  /** The lease that sweeps it after its end; `0` when it never ends. */
-  readonly lease: string;
+  /** The last time that its owner renewed the lease; undefined when there was none since the apply. */
+  readonly renewal?: Renewal | undefined;
+  /** Once it has ended; it stays a short while to be seen, and is in the history. */
+  readonly ended?: WrittenEnd | undefined;
+}
+
+export interface Renewal {
+  /** Milliseconds since the epoch. */
+  readonly until: number;
+  /** The store's revision of it. */
+  readonly revision: number;
+}
+
+/** An end, and who brought it about. */
+export interface WrittenEnd extends End {
+  readonly by: Actor;
+}
+
+/** A run that ended, in the history. */
+export interface PastRun extends StoredPolicy {
+  readonly id: string;
+  readonly ended: WrittenEnd;
+  /** What it did in all; null until its last counts are there, and when nobody knows them any more. */
+  readonly result: RunResult | null;
 }
 
 export interface Actor {
@@ -18,8 +42,20 @@ export interface Actor {
   readonly role: string;
 }
 
-export const AUDIT_ACTIONS = ['create', 'replace', 'delete', 'end'] as const;
+/** Who does what nobody asks for at that moment. */
+export const CONTROL_PLANE: Actor = { name: 'hfi', role: 'control-plane' };
+
+export const AUDIT_ACTIONS = ['create', 'replace', 'delete', 'end', 'result'] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
+
+/** What a run did in all, as its last audit entry says it. */
+export interface AuditedResult {
+  /** When the run was applied, as ISO 8601 says it: entries are hashed as they are shown. */
+  readonly appliedAt: string;
+  readonly verdict: RunResult['verdict'];
+  readonly matched: number;
+  readonly injected: number;
+}
 
 export interface AuditEntry {
   readonly id: string;
@@ -29,6 +65,10 @@ export interface AuditEntry {
   readonly address: string;
   readonly action: AuditAction;
   readonly policy: string;
+  /** How it ended, of the action `end`. */
+  readonly end?: Pick<End, 'reason' | 'why'> | undefined;
+  /** What the run did that ended, of the action `result`. */
+  readonly result?: AuditedResult | undefined;
   /** The revision that the change made. */
   readonly revision: number;
   readonly before: Policy['spec'] | null;
@@ -61,14 +101,19 @@ export interface Store {
   get(name: string): Promise<StoredPolicy | undefined>;
   /** Policies by name, beginning after the name `after`. */
   list(limit: number, after: string): Promise<Page<StoredPolicy>>;
-  /** Creates (`base` undefined) or replaces the policy, if it is still at `base`. */
+  /** Begins a run of the policy, if it is still at `base` (undefined = not there). A run that goes on there ends with it. */
   put(policy: Policy, base: StoredPolicy | undefined, origin: Origin): Promise<Outcome<StoredPolicy>>;
   /** Asks whether the policy is still at `base`. */
   unchanged(base: StoredPolicy): Promise<Outcome<StoredPolicy>>;
-  /** Removes the policy if it is still at `base`; gives the revision of the removal. */
+  /** Removes the policy if it is still at `base`; gives the revision of the removal. A run that goes on there ends with it. */
   remove(base: StoredPolicy, origin: Origin): Promise<Outcome<number>>;
-  /** Notes once, whichever replica is first, that the policy ended. */
-  noteEnd(ended: StoredPolicy, origin: Origin): Promise<void>;
+  /**
+   * Ends the run that goes on at `base`, if nobody changed it or renewed its lease meanwhile: its end is written, and it goes into the
+   * history. So one replica ends it, whichever is first.
+   */
+  end(base: StoredPolicy, end: End, origin: Origin): Promise<Outcome<StoredPolicy>>;
+  /** Renews the owner's lease, if the policy is still at `base`. @param until milliseconds since the epoch */
+  renew(base: StoredPolicy, until: number): Promise<Outcome<StoredPolicy>>;
   /** Makes this replica known to the others until `withdraw`. */
   register(id: string, url: string): Promise<void>;
   withdraw(): Promise<void>;
