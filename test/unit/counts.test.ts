@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Counts, type Ignored, KEEP_GONE_MS, type Report } from '../../services/control-plane/counts/counts.ts';
-import type { Run } from '../../services/control-plane/counts/run.ts';
+import { fromValue } from '../../services/control-plane/counts/proxy-counts.ts';
+import { GONE, type Run } from '../../services/control-plane/counts/run.ts';
 import { partsOf, shownRun } from '../../services/control-plane/counts/shown.ts';
 import { hits, summed, type Tally } from '../../services/control-plane/counts/tally.ts';
 import { ruleKey, runKey } from '../../services/control-plane/ruleset/rule-key.ts';
@@ -273,6 +274,28 @@ describe('counts of the fleet', () => {
     c.runtime.advance(5);
     const again = c.apply('p', { rules: [{ fault }], stopWhen: [{ injected: 5 }] });
     assert.deepEqual([c.stopped.length, [...c.counts.over(again)]], [2, []], 'another apply begins anew');
+  });
+
+  it('stop a policy by what is read from etcd too, and by what is left when its proxies are gone', () => {
+    const c = new Case();
+    c.counts.listed(() => true);
+    const p = c.apply('p', { rules: [{ fault }, { fault }], stopWhen: [{ injected: 9 }] });
+    const key = { policy: 'p', appliedAt: p.appliedAt };
+    const counts = (injected: number) => fromValue({ epochs: { [EPOCH]: { 0: { injected, dice: 2 }, 1: { injected: 1 } } } });
+    c.report(p, { injected: 3 });
+    c.counts.take({ key: { ...key, proxy: 'a' }, counts: counts(5), revision: 1, by: '' });
+    const all = (): (number | undefined)[] => [c.counts.current('p')?.hits, hits(c.total('p'))];
+    assert.deepEqual(all(), [6, 6]);
+    c.counts.take({ key: { ...key, proxy: GONE }, counts: counts(5), revision: 2, by: '' });
+    c.counts.drop({ ...key, proxy: 'a' });
+    assert.deepEqual([all(), c.stopped], [[6, 6], []]);
+    c.counts.take({ key: { ...key, proxy: 'b' }, counts: counts(2), revision: 3, by: '' });
+    assert.deepEqual([all(), c.stopped], [[9, 9], [['p', 9, 9]]]);
+    const restarted = new Case();
+    restarted.counts.change([{ name: 'p', before: undefined, after: p }]);
+    restarted.counts.take({ key: { ...key, proxy: GONE }, counts: counts(8), revision: 3, by: '' });
+    restarted.counts.listed(() => true);
+    assert.deepEqual([restarted.stopped, restarted.spent, [...restarted.counts.over(p)]], [[['p', 9, 9]], ['p'], [0, 1]]);
   });
 
   it('stop a policy also when a rule had reached its own limit before', () => {

@@ -99,8 +99,11 @@ export class Counts {
     for (const run of this.#runs.values()) this.#dropFolded(run, listed);
     if (this.#loaded) return;
     this.#loaded = true;
-    for (const [policy, { stored }] of this.#current) {
-      if (stored !== undefined && limitedRules(stored).length > 0) this.#events.spent(policy);
+    for (const [policy, run] of this.#current) {
+      if (run.stored === undefined || limitedRules(run.stored).length === 0) continue;
+      run.spend();
+      this.#events.spent(policy);
+      this.#stop(run);
     }
   }
 
@@ -232,7 +235,8 @@ export class Counts {
     }
     if (revision >= known.kept.revision) known.kept = { revision, sum: summed(total(counts)) };
     run.take(known, counts, now);
-    this.#spend(run);
+    // The sum of those that are gone has nothing new, and until they are dropped they are counted twice.
+    if (key.proxy !== GONE) this.#spend(run);
   }
 
   /** What another replica has put into the sum of those that are gone is not a proxy's any longer. */

@@ -53,6 +53,7 @@ export class Run {
   readonly spent = new Set<number>();
   /** By rule, over all proxies. */
   #totals: Map<number, Tally> = new Map();
+  #hits = 0;
 
   constructor(policy: string, appliedAt: number) {
     this.policy = policy;
@@ -86,6 +87,7 @@ export class Run {
     known.heardAt = now;
     const growth = minus(after, before);
     this.#totals.set(rule, plus(this.#totals.get(rule) ?? {}, growth));
+    this.#hits += hits(growth);
     if (hits(growth) > 0) sample(known, hits(growth), now);
   }
 
@@ -107,7 +109,7 @@ export class Run {
 
   /** Hits of all rules together, in the fleet. */
   get hits(): number {
-    return hits(summed(this.#totals));
+    return this.#hits;
   }
 
   /** Whether it has hit as many as it stops after. */
@@ -128,6 +130,7 @@ export class Run {
 
   #replace(before: Tallies, after: Tallies): void {
     for (const [rule, tally] of allPlus(after)) this.#totals.set(rule, plus(this.#totals.get(rule) ?? {}, tally));
+    this.#hits += hits(summed(after)) - hits(summed(before));
     for (const [rule, tally] of before) this.#totals.set(rule, minus(this.#totals.get(rule) ?? {}, tally));
   }
 }
