@@ -49,7 +49,7 @@ function hash(bytes: Uint8Array): string {
 
 /** The hash of every source that could be in the module, of the flags, and of the versions of the compiler and its packages. */
 async function sourcesOf(entry: string): Promise<string> {
-  const files = globSync(['filter/**/*.ts', `${dirname(entry)}/*.ts`, 'package-lock.json'], { cwd: ROOT });
+  const files = globSync(['filter/assembly/**/*.ts', `${dirname(entry)}/*.ts`, 'package-lock.json'], { cwd: ROOT });
   const all = createHash('sha256').update(JSON.stringify(flags(entry)));
   for (const file of [...new Set(files)].sort()) all.update(`${file}\0`).update(await readFile(join(ROOT, file)));
   return all.digest('hex');

@@ -1,6 +1,6 @@
 import { hc } from 'hono/client';
 import type { AppType } from '../services/control-plane/api/app.ts';
-import { type Answer, ask } from './ask.ts';
+import { type Answer, ask, listen, type ServerSentEvent } from './ask.ts';
 import type { InCluster } from './cluster/control-plane.ts';
 import { EXIT } from './exit-codes.ts';
 import { Failure } from './failure.ts';
@@ -59,6 +59,27 @@ export function makeClient(target: Target) {
     throw new Failure(`What answers at ${target.url} is no HFI control plane (status ${answer.status}).`, EXIT.noServer);
   };
   return hc<AppType>(target.url, { headers: { authorization: `Bearer ${target.token}` }, fetch: asked as unknown as typeof fetch });
+}
+
+/** Between two signs of life of a stream, with room for a slow network. */
+const SILENCE_MS = 40_000;
+
+/**
+ * What happens, as the control plane tells it, until `signal`.
+ *
+ * @throws Refusal with what the control plane said; Failure when it can't be reached, or is gone
+ */
+export async function* watchEvents(target: Target): AsyncGenerator<ServerSentEvent> {
+  const stream = target.cluster === undefined ? undefined : await (await import('./cluster/control-plane.ts')).connect(target.cluster);
+  try {
+    const headers = { authorization: `Bearer ${target.token}`, accept: 'text/event-stream' };
+    for await (const one of listen(`${target.url}/v1/events`, headers, SILENCE_MS, stream)) {
+      if ('event' in one) yield one;
+      else if (!one.ok) await taken(one as Answer & { json(): Promise<never> });
+    }
+  } catch (error) {
+    throw error instanceof Failure ? error : unreachable(target, error as NodeJS.ErrnoException);
+  }
 }
 
 function unreachable({ url, timeoutMs }: Target, error: NodeJS.ErrnoException): Failure {

@@ -56,7 +56,10 @@ function fillGrpc(field: u32, kind: u32, headers: usize, headerCount: u32): void
   else fill(field, slash + 1, <u32>(end - slash - 1));
 }
 
-/** `spiffe://<trust domain>/ns/<namespace>/sa/<account>` or parts of it, each of which may itself be called `ns` or `sa`. */
+/**
+ * `spiffe://<trust domain>/ns/<namespace>/sa/<account>` or parts of it, each of which may itself be called `ns` or `sa`. An id of
+ * another form is an id, but has neither namespace nor account.
+ */
 function fillSource(field: u32, kind: u32): void {
   if (!sourceAsked) {
     sourceAsked = true;
@@ -73,17 +76,15 @@ function fillSource(field: u32, kind: u32): void {
   }
   if (!startsWithAscii(sourceAt, sourceLength, 'spiffe://')) return;
   const end = sourceAt + sourceLength;
-  let at = segmentEnd(sourceAt + 9, end);
-  if (!startsWithAscii(at, <u32>(end - at), '/ns/')) return;
-  const namespace = at + 4;
-  at = segmentEnd(namespace, end);
-  if (kind == KIND_SOURCE_NAMESPACE) {
-    fill(field, namespace, <u32>(at - namespace));
-    return;
-  }
-  if (!startsWithAscii(at, <u32>(end - at), '/sa/')) return;
-  const account = at + 4;
-  fill(field, account, <u32>(segmentEnd(account, end) - account));
+  const domainEnd = segmentEnd(sourceAt + 9, end);
+  if (domainEnd == sourceAt + 9 || !startsWithAscii(domainEnd, <u32>(end - domainEnd), '/ns/')) return;
+  const namespace = domainEnd + 4;
+  const namespaceEnd = segmentEnd(namespace, end);
+  if (namespaceEnd == namespace || !startsWithAscii(namespaceEnd, <u32>(end - namespaceEnd), '/sa/')) return;
+  const account = namespaceEnd + 4;
+  if (account == end || segmentEnd(account, end) != end) return;
+  if (kind == KIND_SOURCE_NAMESPACE) fill(field, namespace, <u32>(namespaceEnd - namespace));
+  else fill(field, account, <u32>(end - account));
 }
 
 /** @returns where the next `/` is, or the end */

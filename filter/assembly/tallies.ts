@@ -1,4 +1,4 @@
-import { monotonicNs } from './clock';
+import { monotonicNs, NS_PER_MS } from './clock';
 import { block, inboundRules, inboundTable, outboundRules, outboundTable } from './in-force';
 import { KEPT_COUNT, keptAction, keptInUse } from './kept';
 import { ACTION_KEY, RULE_ACTION, RULE_BYTES, TABLE_RULES } from './layout';
@@ -24,21 +24,28 @@ import { capacityOf, countOf, empty, enlarge, find, findOrAdd, indexAll, MOST_RE
  * What this VM has counted since its start, by rule. Counting is an addition in the VM's own memory; once a second the whole is put
  * where the elected VM finds it. Room is looked for only when a rule is counted for the first time.
  *
- * In the rest of a record stand the second in which it was counted up last, and a mark.
+ * In the rest of a record stand the second in which it was counted up last, or in which a request was in need of it, and a mark.
+ *
+ * A record is let go when nobody counts it up any more. The numbers of all VMs are told as one sum, which must not become smaller while
+ * another VM still adds to it: so all VMs' records must be quiet, for much longer than VMs differ in when they take a ruleset and put
+ * down what they counted.
  */
 const FIRST_RECORDS: u32 = 64;
+/** In seconds. */
+const QUIET: u32 = 60;
+const LET_GO_EVERY: u32 = 10;
+const NS_PER_SECOND: u64 = 1000 * NS_PER_MS;
 const SECOND: u32 = TALLY_REST;
 const MARK: u32 = TALLY_REST + 4;
 /** The records of no rule come first and stay. */
 const OF_NO_RULE: u32 = 2;
 
 const table: usize = memory.data(16, 8);
-/** Counts the times that the table was published. */
-let second: u32 = 1;
-let publishedNs: u64 = 0;
+/** Of the monotonic clock, which all VMs share, as of the last time that this VM put down what it counted. */
+let second: u32 = 0;
+let published = false;
 let mark: u32 = 0;
-/** The second in which room was looked for among the records last. */
-let triedIn: u32 = 0;
+let letGoIn: u32 = 0;
 let changed = false;
 
 /** Makes room for the records of no rule and some others. Called when configured, before anything is counted. */
@@ -74,7 +81,6 @@ export function countUnasked(): void {
 
 /** @returns whether there is room for so many more records */
 function makeRoom(more: u32): bool {
-  if (triedIn != second) letGo();
   const needed = countOf(table) + more;
   let capacity = capacityOf(table);
   while (capacity < needed && capacity < MOST_RECORDS) capacity *= 2;
@@ -84,17 +90,25 @@ function makeRoom(more: u32): bool {
 
 /** Takes off what the control plane has and what can't be counted up any more: of rules neither in force nor being done to a request. */
 function letGo(): void {
-  triedIn = second;
-  if (acknowledgedUntil() < publishedNs) return;
+  letGoIn = second;
+  const through = <u32>(acknowledgedUntil() / NS_PER_SECOND);
+  if (countOf(table) <= FIRST_RECORDS / 2 || through <= QUIET || !listIds()) return;
   mark++;
   markRules(inboundTable, inboundRules);
   markRules(outboundTable, outboundRules);
-  for (let i: u32 = 0; i < KEPT_COUNT; i++) if (keptInUse(i)) markKey(load<u64>(keptAction(i) + ACTION_KEY));
+  for (let i: u32 = 0; i < idCount; i++) if (readRecords(idAt(i))) markUnquiet(through - QUIET);
   for (let i = countOf(table); i > OF_NO_RULE; i--) {
     const record = recordsOf(table) + (i - 1) * TALLY_BYTES;
-    if (load<u32>(record + MARK) != mark && load<u32>(record + SECOND) < second) takeOff(table, record);
+    if (load<u32>(record + MARK) != mark && load<u32>(record + SECOND) < through - QUIET) takeOff(table, record);
   }
   indexAll(table);
+}
+
+function markUnquiet(since: u32): void {
+  for (let i: u32 = 0; i < readCount; i++) {
+    const record = readAt + i * TALLY_BYTES;
+    if (load<u32>(record + SECOND) >= since) markKey(load<u64>(record + TALLY_KEY));
+  }
 }
 
 function markRules(rulesTable: usize, rules: u32): void {
@@ -110,20 +124,29 @@ function markKey(key: u64): void {
 
 /** Puts the counts where the elected VM finds them, if there are new ones. @param left whether this VM goes, and counts no more */
 export function publishTallies(left: bool): void {
-  if (!changed && !(left && publishedNs != 0)) return;
+  second = <u32>(monotonicNs() / NS_PER_SECOND);
+  for (let i: u32 = 0; i < KEPT_COUNT; i++) if (keptInUse(i)) touch(load<u64>(keptAction(i) + ACTION_KEY));
+  if (second - letGoIn >= LET_GO_EVERY) letGo();
+  if (!changed && !(left && published)) return;
   if (!publishRecords(recordsOf(table), countOf(table), left)) return;
   changed = false;
-  // Now, not when the callback began: what was acknowledged before this moment may lack it.
-  publishedNs = monotonicNs();
-  second++;
+  published = true;
   if (left) beginAnew();
+}
+
+/** A request may still count it up: others see that it isn't quiet. */
+function touch(key: u64): void {
+  const record = find(table, key);
+  if (record == 0 || load<u32>(record + SECOND) == second) return;
+  store<u32>(record + SECOND, second);
+  changed = true;
 }
 
 /** What was counted belongs to others now. A VM that is used again after all counts from nothing, under another name. */
 function beginAnew(): void {
   newTallyId();
   empty(table);
-  publishedNs = 0;
+  published = false;
   findOrAdd(table, KEY_UNASKED);
   findOrAdd(table, KEY_UNCOUNTED);
 }

@@ -10,7 +10,13 @@ import { AuditRetention } from './audit/retention.ts';
 import { Sealer } from './audit/sealer.ts';
 import type { Config } from './config.ts';
 import { type Counting, makeCounting } from './counting.ts';
+import { SETTLING_MS } from './counts/shown.ts';
+import { Events, type PolicyEvent } from './events/events.ts';
+import { FleetEvents, standing } from './events/fleet-events.ts';
+import { HaltEvents } from './events/halt-events.ts';
+import { endedBy, eventOf, resultOf } from './events/policy-events.ts';
 import { Fleet } from './fleet/fleet.ts';
+import { Halts } from './fleet/halts.ts';
 import { makeLifecycle } from './lifecycle/lifecycle.ts';
 import { injectedEnough } from './lifecycle/stop-reasons.ts';
 import { addGauges, makeMetrics } from './metrics.ts';
@@ -19,8 +25,10 @@ import type { Runtime } from './runtime.ts';
 import { makeClient } from './store/client.ts';
 import { EtcdStore } from './store/etcd.ts';
 import { EtcdAuditLog } from './store/etcd-audit.ts';
+import { EtcdHalts } from './store/etcd-halts.ts';
 import { Follower } from './store/follower.ts';
 import { EtcdHistory } from './store/history.ts';
+import type { StoredPolicy } from './store/store.ts';
 
 /** The version of the control plane and of what it says of itself. */
 export const VERSION = '0.1.0';
@@ -49,11 +57,16 @@ export interface ControlPlane {
 export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundings): ControlPlane {
   const client = makeClient(config.etcd);
   const auditKey = config.auditKey === undefined ? undefined : new AuditKey(config.auditKey);
-  const store = new EtcdStore(client, runtime, { keepEndedSeconds: KEEP_ENDED_SECONDS, auditKey, audited: () => sealer.soon() });
+  const audited = (): void => sealer.soon();
+  const store = new EtcdStore(client, runtime, { keepEndedSeconds: KEEP_ENDED_SECONDS, auditKey, audited });
+  const haltStore = new EtcdHalts(client, runtime, { auditKey, audited });
   const audit = new EtcdAuditLog(client);
-  const history = new EtcdHistory(client, runtime, { auditKey, audited: () => sealer.soon() });
+  const history = new EtcdHistory(client, runtime, { auditKey, audited });
   const metrics = makeMetrics();
+  const events = new Events(() => runtime.clock.now());
   let serving = true;
+  /** Until the policies were read for the first time, what is read is no news. */
+  let followed = false;
 
   const sealer = new Sealer({
     log: audit,
@@ -76,12 +89,24 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
   });
 
   const follower = new Follower(() => makeClient(config.etcd), runtime, {
+    halted: (lost) => {
+      if (lost !== undefined) halts.lost(lost);
+      halts.caughtUp();
+      haltEvents.look(halts.inForce(), followed);
+    },
     changed: (changes) => {
       counting.counts.change(changes);
       fleet.change(changes);
+      if (!followed) return;
+      for (const change of changes) {
+        tell(eventOf(change));
+        const run = endedBy(change);
+        if (run !== undefined) tellResult(run);
+      }
     },
     renewed: (policies) => fleet.renewed(policies),
     ready: () => {
+      followed = true;
       log.info('the policies are there');
       counting.start();
     },
@@ -126,15 +151,47 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     log,
   });
 
+  const haltEvents = new HaltEvents((event) => events.tell(event));
+  const halts: Halts = new Halts({
+    runtime,
+    store: haltStore,
+    followed: follower.halts,
+    seen: () => follower.revision,
+    changed: () => {
+      fleet.changeHalts();
+      haltEvents.look(halts.inForce(), followed);
+    },
+    note: (what, details) => log.warn(details, what),
+  });
+
   const fleet: Fleet = new Fleet({
     runtime,
     fresh: copy.fresh,
     over: (stored) => counting.counts.over(stored),
+    halted: (namespace) => halts.of(namespace) !== undefined,
     measureCompile: (milliseconds) => metrics.compile.observe(milliseconds / 1000),
     woken: () => metrics.wakes.inc(),
     leftOut: (policies) => log.error({ policies }, 'policies are left out: with them a ruleset would be larger than a filter takes'),
     ended: (stored) => void lifecycle.ending.over(stored),
   });
+  const fleetEvents = new FleetEvents(
+    runtime,
+    () => standing(fleet.proxies, runtime.clock.now()),
+    (event) => events.tell(event),
+  );
+  fleet.onChange(() => fleetEvents.changed());
+
+  const tell = (event: PolicyEvent | undefined): void => {
+    if (event !== undefined) events.tell(event);
+  };
+  /** What a run did that has ended, once its last reports are there. */
+  const tellResult = (run: StoredPolicy): void => {
+    const endedAt = runtime.clock.now();
+    runtime.timers.after(SETTLING_MS, () => {
+      const result = counting.counts.result(run.policy.metadata.name, run.appliedAt, endedAt);
+      if (serving && result !== null) tell(resultOf(run, result));
+    });
+  };
 
   const peers = new Peers({ self: config.replica, replicas: () => follower.replicas, fetch: ask });
   const app = makeApp({
@@ -145,7 +202,10 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     copy,
     fleet,
     counts: counting.counts,
+    halts,
+    haltStore,
     peers,
+    events,
     tokens: new Tokens(config.tokens),
     writeLimit: new RateLimit(config.writesPerSecond, config.writeBurst, runtime.clock),
     metrics,
@@ -159,6 +219,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
   addGauges(metrics, {
     policies: () => countPolicies(follower.policies.values(), runtime.clock.now()),
     proxies: () => countProxies([...fleet.proxies].map((proxy) => asResource(proxy, config.replica, runtime.clock.now()))),
+    halts: () => halts.counts(),
     waiting: () => fleet.waiting,
     copyAge: () => copyAge() / 1000,
     following: () => follower.following,
@@ -190,8 +251,10 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
       follower.stop();
       sealer.stop();
       retention.stop();
+      halts.stop();
       lifecycle.stop();
       fleet.stop();
+      fleetEvents.stop();
       counting.stop();
       store.close();
     },

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Replica, type Reply, type Role } from '../support/control-plane.ts';
+import { Replica, type Reply, type Role, TOKENS } from '../support/control-plane.ts';
 import { Etcd } from '../support/etcd.ts';
 import { Processes } from '../support/processes.ts';
 
@@ -19,6 +19,17 @@ const body = (name: string) => ({ metadata: { name }, spec });
 const none: readonly Role[] = ['proxy'];
 
 const REPORTER = { 'x-hfi-proxy': 'proxy-1', 'x-hfi-namespace': 'demo', 'x-hfi-epoch': '00000000000000aa' };
+
+/** The beginning of a stream that has no end. */
+async function watched(replica: Replica): Promise<Reply> {
+  const leaving = new AbortController();
+  const answer = await fetch(`${replica.url}/v1/events`, {
+    headers: { authorization: `Bearer ${TOKENS.viewer}` },
+    signal: leaving.signal,
+  });
+  leaving.abort();
+  return { status: answer.status, headers: answer.headers, text: '', body: {} };
+}
 
 const CASES: Readonly<Record<string, Case>> = {
   'post /v1/policies': {
@@ -128,6 +139,30 @@ const CASES: Readonly<Record<string, Case>> = {
     forbidden: none,
     path: '/v1/audit/seals',
   },
+  'post /v1/halt': {
+    good: (r) => r.ask('POST', '/v1/halt', { body: { namespace: 'nowhere' } }),
+    status: 200,
+    bad: (r) => r.ask('POST', '/v1/halt', { body: { namespace: 'No Where' } }),
+    refused: 400,
+    forbidden: ['viewer', 'proxy'],
+    path: '/v1/halt',
+  },
+  'get /v1/halt': {
+    good: (r) => r.ask('GET', '/v1/halt'),
+    status: 200,
+    bad: (r) => r.ask('PUT', '/v1/halt'),
+    refused: 405,
+    forbidden: none,
+    path: '/v1/halt',
+  },
+  'delete /v1/halt': {
+    good: (r) => r.ask('DELETE', '/v1/halt?namespace=nowhere'),
+    status: 200,
+    bad: (r) => r.ask('DELETE', '/v1/halt?namespaces=nowhere'),
+    refused: 400,
+    forbidden: ['editor', 'viewer', 'proxy'],
+    path: '/v1/halt',
+  },
   'get /v1/audit': {
     good: (r) => r.ask('GET', '/v1/audit'),
     status: 200,
@@ -143,6 +178,14 @@ const CASES: Readonly<Record<string, Case>> = {
     refused: 400,
     forbidden: none,
     path: '/v1/status',
+  },
+  'get /v1/events': {
+    good: watched,
+    status: 200,
+    bad: (r) => r.ask('GET', '/v1/events', { headers: { 'last-event-id': 'x'.repeat(65) } }),
+    refused: 400,
+    forbidden: none,
+    path: '/v1/events',
   },
   'get /healthz': open('/healthz'),
   'get /readyz': open('/readyz'),

@@ -16,7 +16,7 @@ type Export = (...parameters: number[]) => number;
 
 /**
  * The filter in Node's V8 with the least host that lets it work: what a call costs here is the module and one copy of the
- * bytes it asked for, nothing else. A host that checks everything is `test/support/wasm-host.ts`.
+ * bytes it asked for, nothing else. A host that checks everything is `filter/host/vm.ts`.
  */
 export class WasmModule {
   readonly counts: HostCounts = { calls: 0, headerReads: 0, clockReads: 0, copied: 0 };

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { BusyApi } from './busy-api.ts';
 import { type Ended, hfi } from './hfi.ts';
 import { policyText, Stack } from './stack.ts';
 
@@ -268,10 +269,10 @@ describe('hfi policy apply', function () {
       }
     });
 
-    it('not in time: names who is missing, exit code 1, the policy stays applied', async () => {
+    it('not in time: names who is missing, exit code 6, the policy stays applied', async () => {
       await stack.server.poll({ name: 'sidecar-silent' });
       const { code, stdout, stderr } = await apply(['-f', '-', '--wait', '--timeout', '1s'], policyText('waited'));
-      assert.equal(code, 1, stderr);
+      assert.equal(code, 6, stderr);
       assert.equal(stdout, 'policy/waited created\n');
       assert.match(stderr, /sidecar-silent/);
       assert.deepEqual(await names(), ['waited']);
@@ -288,6 +289,32 @@ describe('hfi policy apply', function () {
     const { code, stderr } = await apply(['-f', '-'], policyText('lonely', '{ abort: { httpStatus: 503 } }', 'nobody'));
     assert.equal(code, 0);
     assert.match(stderr, /warning: policy\/lonely selects no connected proxy/);
+  });
+
+  it('says what the selector may have meant, once', async () => {
+    await stack.server.poll({ name: 'sidecar-of-frontend' });
+    for (const args of [[], ['--dry-run']]) {
+      const { stderr } = await apply(['-f', '-', ...args], policyText('near', '{ abort: { httpStatus: 503 } }', 'fronted'));
+      const said = /warning: policy\/near: It selects no proxy: service "fronted" matches no proxy; did you mean "frontend"\?\n/g;
+      assert.equal(stderr.match(said)?.length, 1, stderr);
+    }
+  });
+
+  it('of several files of which one fails at the end: says which are applied and which are not, exit code 6', async () => {
+    const proxied = await BusyApi.start(stack.server.url, 'q2');
+    try {
+      const text = ['q1', 'q2', 'q3'].map((name) => policyText(name)).join('---\n');
+      const { code, stdout, stderr } = await stack.hfi(['policy', 'apply', '-f', '-', '--control-plane-addr', proxied.url], {
+        stdin: text,
+        cwd: stack.processes.folder,
+      });
+      assert.equal(code, 6, stderr);
+      assert.equal(stdout, 'policy/q1 created\n');
+      assert.match(stderr, /applied: policy\/q1; not applied: policy\/q2, policy\/q3: .*etcd/);
+      assert.deepEqual(await names(), ['q1']);
+    } finally {
+      proxied.stop();
+    }
   });
 });
 

@@ -1,7 +1,7 @@
+import { bytes } from '../../filter/host/header-pairs.ts';
+import { peerProperties } from '../../filter/host/peer.ts';
 import { rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
 import { Envoy } from '../filter/envoy.ts';
-import { bytes } from '../support/header-pairs.ts';
-import { peerProperties } from '../support/peer.ts';
 import type { Host, Seen, Trial } from './host.ts';
 import { exchangedIn, NodeRequest } from './node-request.ts';
 

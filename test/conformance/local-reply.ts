@@ -1,4 +1,4 @@
-import type { LocalReply } from '../support/wasm-host.ts';
+import type { LocalReply } from '../../filter/host/vm.ts';
 import type { Case, Header } from './case.ts';
 import { hasBody, wireHeaders } from './host.ts';
 

@@ -1,5 +1,5 @@
+import { bytes, pairs, textOf, unpair } from '../../filter/host/header-pairs.ts';
 import type { Envoy } from '../filter/envoy.ts';
-import { bytes, pairs, textOf, unpair } from '../support/header-pairs.ts';
 import { Exchange, type Upstream } from '../support/wasm-exchange.ts';
 import type { Header } from './case.ts';
 import { type Arrived, answerHeaders, authorityOf, hasBody, type Seen, type Trial, wireHeaders } from './host.ts';

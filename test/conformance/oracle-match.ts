@@ -1,8 +1,8 @@
 import { RE2 } from 're2-wasm';
+import type { Peer } from '../../filter/host/peer.ts';
 import type { NestedMatch } from '../../services/policy/match.ts';
 import type { Match } from '../../services/policy/schema.ts';
 import type { TextMatch } from '../../services/policy/string-match.ts';
-import type { Peer } from '../support/peer.ts';
 
 /**
  * Which requests a match is for, as the policy reference has it, written slowly and obviously. Everything that is compared is a

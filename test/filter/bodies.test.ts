@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
+import { bytes, textOf, unpair } from '../../filter/host/header-pairs.ts';
+import type { Stream } from '../../filter/host/vm.ts';
 import type { PolicyInput } from '../../services/policy/schema.ts';
-import { bytes, textOf, unpair } from '../support/header-pairs.ts';
-import type { Stream } from '../support/wasm-host.ts';
 import { Envoy, HEADERS, made } from './envoy.ts';
 
 type Fault = PolicyInput['spec']['rules'][number]['fault'];

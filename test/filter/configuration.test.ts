@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Process } from '../support/wasm-process.ts';
+import { Process } from '../../filter/host/process.ts';
 import { ABORT, CONFIGURATION, Envoy, HIT, made } from './envoy.ts';
 
 describe('filter: configuration', () => {

@@ -200,8 +200,13 @@ export const request: fc.Arbitrary<Request> = fc
     type: fc.option(contentType, { nil: undefined }),
     source: fc.option(
       fc
-        .tuple(oneOf('td', 'ns', 'sa'), account, account)
-        .map(([domain, namespace, name]) => `spiffe://${domain}/ns/${namespace}/sa/${name}`),
+        .tuple(
+          oneOf('td', 'ns', 'sa', ''),
+          fc.oneof({ weight: 6, arbitrary: account }, oneOf('', 'a/b')),
+          account,
+          oneOf('', '', '', '/', '/a'),
+        )
+        .map(([domain, namespace, name, behind]) => `spiffe://${domain}/ns/${namespace}/sa/${name}${behind}`),
       { nil: undefined },
     ),
     peer: fc.option(

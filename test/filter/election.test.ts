@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import type { Vm } from '../support/wasm-host.ts';
-import { Process } from '../support/wasm-process.ts';
+import { Process } from '../../filter/host/process.ts';
+import type { Vm } from '../../filter/host/vm.ts';
 import { ABORT, Envoy, HIT } from './envoy.ts';
 
 describe('filter: election', () => {

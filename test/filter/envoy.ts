@@ -1,7 +1,8 @@
+import { Process } from '../../filter/host/process.ts';
+import { type Call, Vm } from '../../filter/host/vm.ts';
 import { compileRuleset, rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
 import { type Policy, type PolicyInput, policy } from '../../services/policy/schema.ts';
-import { type Call, filterModule, Vm } from '../support/wasm-host.ts';
-import { Process } from '../support/wasm-process.ts';
+import { filterModule } from '../support/filter-module.ts';
 
 /** One Envoy with the filter and a control plane whose answers the test gives. */
 
@@ -76,15 +77,16 @@ export class Envoy {
     return EPOCH + Number(this.process.nowNs - this.start) / 1e6;
   }
 
-  /** Waits for the poll that is under way, in steps of a millisecond. Polls that it superseded are dropped. */
+  /** Waits for the poll that is under way, from timer to timer, in whole milliseconds. Polls that it superseded are dropped. */
   poll(patienceMs = 10_000): Call {
-    for (let ms = 0; ms <= patienceMs; ms++) {
+    for (let step = 0, ms = 0; ms <= patienceMs; ms += step) {
       const call = this.process.takeCall();
       if (call !== undefined) {
         this.process.calls.length = 0;
         return call;
       }
-      this.process.advance(1);
+      step = Math.max(1, Math.min(Math.ceil(this.process.untilTimer()), patienceMs - ms));
+      this.process.advance(step);
     }
     throw new Error(`no poll within ${patienceMs} ms`);
   }
@@ -120,8 +122,8 @@ export class Envoy {
   }
 
   /** Sends a request with these headers in place of, or beside, the usual ones. */
-  request(headers: readonly (readonly [string, string])[] = [], vm = this.vm, root = this.roots.get(vm) ?? 0) {
+  request(headers: readonly (readonly [string, string])[] = [], vm = this.vm, root = this.roots.get(vm) ?? 0, last = true) {
     const own = new Set(headers.map(([name]) => name));
-    return vm.request(root, [...HEADERS.filter(([name]) => !own.has(name)), ...headers]);
+    return vm.request(root, [...HEADERS.filter(([name]) => !own.has(name)), ...headers], last);
   }
 }

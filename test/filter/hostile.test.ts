@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { CHECKSUM_FROM, HEADER_CHECKSUM, HEADER_LENGTH } from '../../filter/assembly/layout.ts';
+import { pairs } from '../../filter/host/header-pairs.ts';
 import { adler32 } from '../../services/control-plane/ruleset/block.ts';
 import { compileRuleset } from '../../services/control-plane/ruleset/compile.ts';
-import { pairs } from '../support/header-pairs.ts';
 import { Envoy, HEADERS, made } from './envoy.ts';
 
 /** Whatever comes, the VM must not trap: a trapped VM takes the traffic with it. A trap is an exception here. */
@@ -59,7 +59,7 @@ function survives(envoy: Envoy, bytes: Uint8Array): void {
 }
 
 describe('filter: hostile rulesets', function () {
-  this.timeout(300_000);
+  this.timeout(60_000);
 
   it('refuses every single flipped bit, and every length that is cut', () => {
     const envoy = new Envoy();
@@ -114,7 +114,7 @@ describe('filter: hostile rulesets', function () {
 });
 
 describe('filter: hostile requests', function () {
-  this.timeout(300_000);
+  this.timeout(60_000);
 
   const served = () => {
     const envoy = new Envoy();

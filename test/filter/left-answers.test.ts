@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
+import { bytes } from '../../filter/host/header-pairs.ts';
 import type { PolicyInput } from '../../services/policy/schema.ts';
-import { bytes } from '../support/header-pairs.ts';
 import { Exchange } from '../support/wasm-exchange.ts';
 import { Envoy, made } from './envoy.ts';
 

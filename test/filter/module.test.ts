@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { FILTER_PATH } from '../../build/filter.ts';
-import { filterModule } from '../support/wasm-host.ts';
+import { filterModule } from '../support/filter-module.ts';
 
 const SNAPSHOT = new URL('./module.snapshot.json', import.meta.url);
 const MOST_BYTES = 40_000;

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { bytes } from '../../filter/host/header-pairs.ts';
+import { peerProperties } from '../../filter/host/peer.ts';
 import { type Policy, type PolicyInput, policy } from '../../services/policy/schema.ts';
 import { selects } from '../../services/policy/selector.ts';
 import { decide, type ProxyPlace } from '../conformance/oracle.ts';
 import type { Request } from '../conformance/oracle-match.ts';
-import { bytes } from '../support/header-pairs.ts';
-import { peerProperties } from '../support/peer.ts';
 import { request, spec } from './drawn.ts';
 import { Envoy } from './envoy.ts';
 

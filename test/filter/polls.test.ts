@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { LAYOUT_VERSION } from '../../filter/assembly/layout.ts';
+import { Process } from '../../filter/host/process.ts';
 import { compileRuleset } from '../../services/control-plane/ruleset/compile.ts';
-import { Process } from '../support/wasm-process.ts';
 import { ABORT, Envoy, HIT, PASSED } from './envoy.ts';
 
 describe('filter: polls', () => {

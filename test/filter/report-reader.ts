@@ -1,5 +1,5 @@
+import type { Call } from '../../filter/host/vm.ts';
 import { keyText, ruleKey, runKey } from '../../services/control-plane/ruleset/rule-key.ts';
-import type { Call } from '../support/wasm-host.ts';
 import type { Envoy } from './envoy.ts';
 
 export type Told = Readonly<Record<string, number>>;

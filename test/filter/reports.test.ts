@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { Process } from '../../filter/host/process.ts';
+import type { Stream, Vm } from '../../filter/host/vm.ts';
 import { compileRuleset, rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
 import type { PolicyInput } from '../../services/policy/schema.ts';
-import { Process } from '../support/wasm-process.ts';
 import { CONFIGURATION, Envoy, made, PASSED } from './envoy.ts';
 import { keyOf, ReportReader, told, UNASKED, UNCOUNTED } from './report-reader.ts';
 
@@ -205,6 +206,52 @@ describe('filter: reports', () => {
     for (const vm of envoy.roots.keys()) {
       assert.ok(vm.exports.memory.buffer.byteLength <= 512 * 1024, `${vm.exports.memory.buffer.byteLength} bytes`);
     }
+  });
+
+  it('lose nothing of a worker that puts down its counts later than another, while the policy changes', function () {
+    this.timeout(30_000);
+    const envoy = new Envoy(2);
+    const reader = new ReportReader(envoy);
+    const [first, other] = envoy.roots.keys();
+    assert.ok(first && other);
+    serve(envoy, { rules: [at('/a')] });
+    reader.during(1000);
+    envoy.process.late.set(first, 70_000_000n);
+    const sent = new Map<string, number>();
+    for (let i = 0; i < 300; i++) {
+      const appliedAt = serve(envoy, { rules: Array.from({ length: 9 }, (_, rule) => at(`/${rule}`)), priority: i });
+      for (let k = 0; k < 49; k++) {
+        for (const vm of [first, other]) send(envoy, `/${k % 9}`, 1, vm);
+        const key = keyOf('p', k % 9, appliedAt);
+        sent.set(key, (sent.get(key) ?? 0) + 2);
+        reader.during(10);
+      }
+    }
+    reader.during(3000);
+    for (const [key, injected] of sent) assert.deepEqual(reader.of(key), { injected, abort: injected });
+  });
+
+  it('lose nothing of a request that outlives its rule, however many are counted on another worker meanwhile', function () {
+    this.timeout(30_000);
+    const envoy = new Envoy(2);
+    const reader = new ReportReader(envoy);
+    const [first, other] = envoy.roots.keys();
+    assert.ok(first && other);
+    const appliedAt = serve(envoy, { rules: [{ fault: { response: { status: 418 } } }] });
+    const answered = (stream: Stream, vm: Vm): void => {
+      vm.response(stream, [[':status', '200']], true);
+      vm.end(stream);
+    };
+    for (let i = 0; i < 3; i++) answered(envoy.request([], first), first);
+    const held = envoy.request([], other);
+    for (let i = 0; i < 150; i++) {
+      serve(envoy, { rules: [at('/a')], priority: i });
+      send(envoy, '/a', 1, first);
+      reader.during(1000);
+    }
+    answered(held, other);
+    reader.during(3000);
+    assert.deepEqual(reader.of(keyOf('p', 0, appliedAt)), { injected: 4, response: 4 });
   });
 
   it('of more rules than one holds come one after the other, each rule once', function () {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { unpair } from '../../filter/host/header-pairs.ts';
 import { compileRuleset } from '../../services/control-plane/ruleset/compile.ts';
 import { sealed } from '../fuzz/rulesets.ts';
-import { unpair } from '../support/header-pairs.ts';
 import { Envoy, made } from './envoy.ts';
 
 /** What becomes of a request's path, against a slow and obvious model that is written from the policy reference. */

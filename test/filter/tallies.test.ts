@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
+import type { Vm } from '../../filter/host/vm.ts';
 import type { PolicyInput } from '../../services/policy/schema.ts';
-import type { Vm } from '../support/wasm-host.ts';
 import { Envoy, HIT, made, PASSED } from './envoy.ts';
 import { keyOf, ReportReader, type Told } from './report-reader.ts';
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Vm } from '../support/wasm-host.ts';
+import type { Vm } from '../../filter/host/vm.ts';
 import { Envoy, made } from './envoy.ts';
 
 describe('filter: windows and ramps', () => {

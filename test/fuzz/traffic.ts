@@ -1,6 +1,6 @@
+import { pairs } from '../../filter/host/header-pairs.ts';
+import type { Stream } from '../../filter/host/vm.ts';
 import type { Envoy } from '../filter/envoy.ts';
-import { pairs } from '../support/header-pairs.ts';
-import type { Stream } from '../support/wasm-host.ts';
 import type { Dice } from './dice.ts';
 import { damaged } from './rulesets.ts';
 

@@ -7,6 +7,7 @@ type Fault = PolicyInput['spec']['rules'][number]['fault'];
 
 export interface Kind {
   readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly fault: Fault;
   /** Whether this answer was faulted; undefined when it is neither that nor the service's own. */
   readonly tell: (answer: Answer) => boolean | undefined;
@@ -18,8 +19,11 @@ export interface Kind {
 
 export const SERVICE_BODY = 'upstream';
 
+/** The service answers every other request of this path so. */
+export const MISSING = { path: '/missing', status: 404 };
+
 const isOwn = ({ status, body, headers }: Answer): boolean =>
-  status === 200 && body === SERVICE_BODY && headers['x-hfi-fault'] === undefined;
+  (status === 200 || status === MISSING.status) && body === SERVICE_BODY && headers['x-hfi-fault'] === undefined;
 
 /** A fault that an answer shows by itself; anything but it and the service's own is an error that nobody asked for. */
 const shows =
@@ -86,6 +90,46 @@ export const KINDS: readonly Kind[] = [
     counters: ['resets'],
     shares: [0.5, 1],
   },
+  {
+    path: '/asked',
+    headers: { 'x-delay-ms': '4' },
+    fault: { delay: { header: { name: 'x-delay-ms', max: '1s' } }, request: { headers: { set: { 'x-soak': 'held' } } } },
+    tell: (answer) => (isOwn(answer) ? answer.headers['x-echo'] === 'held' && (answer.ms >= 4 || undefined) : undefined),
+    counters: ['delays', 'request_changes'],
+    shares: [30, 70],
+  },
+  {
+    path: '/v1/moved?a=1',
+    fault: { request: { path: { prefix: '/v1', to: '/v2' }, query: { set: { b: '2' } } } },
+    tell: (answer) => {
+      if (!isOwn(answer)) return undefined;
+      const path = answer.headers['x-path'];
+      return path === '/v2/moved?a=1&b=2' ? true : path === '/v1/moved?a=1' ? false : undefined;
+    },
+    counters: ['request_changes'],
+    shares: [20, 80],
+  },
+  {
+    path: MISSING.path,
+    fault: { response: { status: 418 }, ifStatus: MISSING.status },
+    tell: shows((answer) => answer.status === 418 && answer.body === SERVICE_BODY && isMarked(answer)),
+    counters: ['response_changes'],
+    shares: [20, 80],
+  },
+  {
+    path: '/damaged',
+    fault: { response: { corrupt: { percentage: 100 } } },
+    tell: shows((answer) => answer.status === 200 && answer.body !== SERVICE_BODY && isMarked(answer)),
+    counters: ['response_changes'],
+    shares: [20, 80],
+  },
+  {
+    path: '/slow',
+    fault: { response: { throttle: '2KiB/s' } },
+    tell: shows((answer) => answer.status === 200 && answer.body === SERVICE_BODY && answer.ms >= 3 && isMarked(answer)),
+    counters: ['response_changes'],
+    shares: [20, 80],
+  },
   { path: '/clean', fault: { abort: { httpStatus: 503 }, percentage: 0 }, tell: shows(() => false), counters: [], shares: [0, 0] },
 ];
 
@@ -93,7 +137,7 @@ export const KINDS: readonly Kind[] = [
 export function soakSpec(round: number): PolicyInput['spec'] {
   return {
     rules: KINDS.map(({ path, fault, shares }) => ({
-      match: { path: { exact: path } },
+      match: { path: { exact: path.replace(/\?.*/, '') } },
       fault: { ...fault, percentage: shares[round % 2] ?? 0 },
     })),
   };

@@ -52,7 +52,7 @@ async function soak(mesh: Mesh, proxy: Sidecar, ms: number): Promise<number> {
     while (Date.now() < until) {
       const kind = KINDS[requests++ % KINDS.length];
       if (kind === undefined) break;
-      const answer = await send(proxy.inbound + kind.path, { agent });
+      const answer = await send(proxy.inbound + kind.path, { agent, headers: kind.headers ?? {} });
       const faulted = kind.tell(answer);
       if (faulted === undefined) {
         unasked.push(`${kind.path}: ${answer.status} ${answer.error ?? answer.body.slice(0, 40)} ${JSON.stringify(answer.headers)}`);

@@ -20,6 +20,7 @@ class World {
     this.fleet = new Fleet({
       runtime: this.time.runtime,
       fresh: () => true,
+      halted: () => false,
       measureCompile: () => undefined,
       woken: () => undefined,
       ended: () => this.over.push(this.time.runtime.clock.elapsed()),

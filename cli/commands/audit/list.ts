@@ -2,6 +2,7 @@ import { Flags } from '@oclif/core';
 import { auditFilters, auditQuery, howInWords } from '../../audit-query.ts';
 import { HfiCommand } from '../../base.ts';
 import { taken } from '../../client.ts';
+import { whatIsHalted } from '../../halts.ts';
 
 export default class AuditList extends HfiCommand {
   static override summary = 'Show who changed what, newest first.';
@@ -25,7 +26,7 @@ export default class AuditList extends HfiCommand {
       { title: 'who', of: ({ actor }) => `${actor.name} (${actor.role})` },
       { title: 'from', of: ({ address }) => address },
       { title: 'action', of: ({ action }) => action },
-      { title: 'policy', of: ({ policy }) => policy },
+      { title: 'policy', of: ({ policy, halt }) => (halt === undefined ? policy : whatIsHalted(halt)) },
       { title: 'how', of: howInWords },
     ]);
     if (page.nextCursor !== null && this.format === 'table') this.note(`More: the same command with --cursor ${page.nextCursor}`);

@@ -52,7 +52,7 @@ export default class PolicyApply extends HfiCommand {
     recursive: Flags.boolean({ char: 'R', default: false, description: 'Read folders in folders too.' }),
     wait: Flags.boolean({
       default: false,
-      description: 'Return when every selected proxy runs it; exit 1 when that takes longer than --timeout.',
+      description: 'Return when every selected proxy runs it; exit 6 when that takes longer than --timeout.',
     }),
     'dry-run': Flags.boolean({
       default: false,
@@ -88,7 +88,8 @@ export default class PolicyApply extends HfiCommand {
     const checked = await this.check(flags, documents, [...wrong, ...twins(documents)]);
     const applied = flags['dry-run'] ? checked : await this.applyAll(flags, documents);
     if (this.format !== 'table') await this.printValue({ dryRun: flags['dry-run'], items: applied });
-    for (const one of applied) this.warnIfNobody(one);
+    // The check asked all replicas; a change is answered by one of them.
+    for (const one of checked) this.warnIfNobody(one);
     await Promise.all([flags.wait && this.waitForAll(flags, applied, timeoutMs), flags.hold && this.holdAll(flags, applied)]);
   }
 
@@ -135,7 +136,8 @@ export default class PolicyApply extends HfiCommand {
         // A name that isn't one can't be in the address; the control plane then says so of the body.
         fine.push(await this.put(flags, { ...document, name: encodeURIComponent(document.name) || '-' }, true));
       } catch (error) {
-        if (!(error instanceof Refusal) || error.exit !== EXIT.refused) throw error;
+        // What is halted is not wrong with the document.
+        if (!(error instanceof Refusal) || error.exit !== EXIT.refused || error.code === 'halted') throw error;
         if (error.errors.length === 0) wrong.push(`${document.source}:${at(document, '')}: ${error.message}`);
         for (const one of error.errors) {
           const hint = one.nearest === undefined ? '' : ` (did you mean ${one.nearest}?)`;
@@ -152,7 +154,9 @@ export default class PolicyApply extends HfiCommand {
   private async applyAll(flags: TargetFlags, documents: readonly PolicyDocument[]): Promise<Applied[]> {
     const applied: Applied[] = [];
     for (const document of documents) {
-      const one = await this.put(flags, document, false);
+      const one = await this.put(flags, document, false).catch((error: unknown) => {
+        throw applied.length === 0 ? error : partly(applied, documents, error);
+      });
       if (this.format === 'table') this.say(`policy/${one.name} ${one.result}`);
       applied.push(one);
     }
@@ -170,9 +174,17 @@ export default class PolicyApply extends HfiCommand {
     for (const { name, resourceVersion } of applied) {
       const rollout = await waitForRollout(target, resourceVersion, name, deadline);
       this.note(`policy/${name} ${inWords(rollout)}`);
-      if (!rollout.done) process.exitCode = EXIT.refused;
+      if (!rollout.done) process.exitCode = EXIT.partly;
     }
   }
+}
+
+/** What is in force and what is not, when a change fails after others were done. */
+function partly(applied: readonly Applied[], documents: readonly PolicyDocument[], error: unknown): Failure {
+  const named = (names: readonly string[]): string => names.map((name) => `policy/${name}`).join(', ');
+  const rest = documents.slice(applied.length).map(({ name }) => name);
+  const reason = error instanceof Error ? error.message : String(error);
+  return new Failure(`applied: ${named(applied.map(({ name }) => name))}; not applied: ${named(rest)}: ${reason}`, EXIT.partly);
 }
 
 /** Sets what the flags say in every rule's fault. */

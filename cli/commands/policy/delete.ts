@@ -1,7 +1,7 @@
-import { createInterface } from 'node:readline/promises';
 import { Flags } from '@oclif/core';
 import { durationMs, HfiCommand, type TargetFlags } from '../../base.ts';
 import { Refusal, taken } from '../../client.ts';
+import { confirm } from '../../confirm.ts';
 import { asLines, readDocuments } from '../../documents.ts';
 import { EXIT } from '../../exit-codes.ts';
 import { Failure } from '../../failure.ts';
@@ -28,7 +28,7 @@ export default class PolicyDelete extends HfiCommand {
     yes: Flags.boolean({ char: 'y', default: false, description: "Don't ask. Needed when there is no terminal." }),
     wait: Flags.boolean({
       default: false,
-      description: 'Return when no proxy runs them any more; exit 1 when that takes longer than --timeout.',
+      description: 'Return when no proxy runs them any more; exit 6 when that takes longer than --timeout.',
     }),
     'ignore-not-found': Flags.boolean({ default: false, description: 'A policy that is not there is no failure.' }),
   };
@@ -39,7 +39,9 @@ export default class PolicyDelete extends HfiCommand {
     const timeoutMs = durationMs('timeout', flags.timeout);
     const names = await this.names(argv as string[], flags.filename ?? [], timeoutMs);
     this.target(flags);
-    if (!flags.yes) await confirm(names);
+    if (!flags.yes) {
+      await confirm({ text: `Delete policy ${names.join(', ')}?`, flag: '--yes to delete', refused: 'Nothing was deleted.' });
+    }
     const deleted: { name: string; result: string; resourceVersion: string }[] = [];
     for (const name of names) {
       const one = await this.remove(flags, name, flags['ignore-not-found']);
@@ -78,16 +80,6 @@ export default class PolicyDelete extends HfiCommand {
   private async waitForAll(flags: TargetFlags, revision: string, timeoutMs: number): Promise<void> {
     const rollout = await waitForRollout(this.target(flags), revision, undefined, performance.now() + timeoutMs);
     this.note(inWords(rollout));
-    if (!rollout.done) process.exitCode = EXIT.refused;
+    if (!rollout.done) process.exitCode = EXIT.partly;
   }
-}
-
-async function confirm(names: readonly string[]): Promise<void> {
-  if (!process.stdin.isTTY || !process.stderr.isTTY) throw new Failure('There is no terminal to ask on: add --yes to delete.', EXIT.usage);
-  const asking = createInterface({ input: process.stdin, output: process.stderr });
-  // Ctrl-C and Ctrl-D close it and answer nothing.
-  const closed = new Promise<string>((resolve) => asking.once('close', () => resolve('')));
-  const answer = await Promise.race([asking.question(`Delete policy ${names.join(', ')}? [y/N] `).catch(() => ''), closed]);
-  asking.close();
-  if (!/^y(es)?$/i.test(answer.trim())) throw new Failure('Nothing was deleted.', EXIT.refused);
 }

@@ -1,6 +1,7 @@
 import { HfiCommand } from '../../base.ts';
 import { type Client, Refusal, taken } from '../../client.ts';
 import { EXIT } from '../../exit-codes.ts';
+import { haltInWords, haltsOver, resumeCommand } from '../../halts.ts';
 import { endInWords, phaseInWords, untilInWords } from '../../lifecycle-words.ts';
 import { nameArg } from '../../name-arg.ts';
 import { hitsInWords, proxyInWords, ruleCountsInWords, verdictInWords } from '../../policy-counts.ts';
@@ -18,10 +19,11 @@ export default class PolicyDescribe extends HfiCommand {
     this.use(flags);
     const found = await this.found(this.client(flags), args.name);
     if (this.format !== 'table') return this.printValue(found);
-    const { policy, rollout, counts } = found;
+    const { policy, rollout, counts, halts } = found;
     const { metadata, spec, status } = policy;
     const verdict = verdictInWords(counts?.verdict ?? status.result?.verdict ?? 'unknown');
     this.say(`${metadata.name}  ${phaseInWords(status)}${status.state === 'ended' ? verdict : untilInWords(status)}`);
+    for (const halt of halts) this.say(`HALTED     ${haltInWords(halt)}; ${resumeCommand(halt)} lets it go on`);
     const ended = endInWords(status);
     if (ended !== undefined) this.say(`Ended      ${ended}`);
     if (status.lease !== null) this.say(`Lease      ${spec.lease}, until ${status.lease.until} (${timeLeft(status.lease.until)})`);
@@ -62,12 +64,13 @@ export default class PolicyDescribe extends HfiCommand {
       const revision = policy.metadata.resourceVersion;
       const rollout = await taken(await client.v1.rollout.$get({ query: { revision, policy: name }, header: { prefer: 'wait=0' } }));
       const counts = await taken(await client.v1.policies[':name'].counts.$get({ param, query: { revision } }));
-      return { policy, rollout, counts };
+      const halts = haltsOver(policy.spec.selector.namespace, (await taken(await client.v1.halt.$get())).halts);
+      return { policy, rollout, counts, halts };
     } catch (error) {
       if (!(error instanceof Refusal) || error.exit !== EXIT.notFound) throw error;
       const [policy] = (await taken(await client.v1.history.$get({ query: { policy: name, limit: '1' } }))).items;
       if (policy === undefined) throw error;
-      return { policy, rollout: null, counts: null };
+      return { policy, rollout: null, counts: null, halts: [] };
     }
   }
 }

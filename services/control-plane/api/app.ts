@@ -6,6 +6,8 @@ import { auditRoutes } from './audit.ts';
 import { auditSealRoutes } from './audit-seals.ts';
 import { docsRoutes } from './docs.ts';
 import type { Env } from './env.ts';
+import { eventRoutes } from './events.ts';
+import { halting, haltRoutes } from './halt.ts';
 import { healthRoutes } from './health.ts';
 import { historyRoutes } from './history.ts';
 import { observe } from './observe.ts';
@@ -29,6 +31,7 @@ export function makeApp(parts: Parts) {
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
   app.openAPIRegistry.register('Policy', policy);
   app.openAPIRegistry.register('Report', reportSchema);
+  app.openAPIRegistry.register('Halting', halting);
   const document = () =>
     app.getOpenAPI31Document({
       openapi: '3.1.0',
@@ -59,9 +62,11 @@ export function makeApp(parts: Parts) {
     .route('/', policyCountRoutes(parts))
     .route('/', proxyRoutes(parts))
     .route('/', rolloutRoutes(parts))
+    .route('/', haltRoutes(parts))
     .route('/', auditRoutes(parts))
     .route('/', auditSealRoutes(parts))
     .route('/', statusRoutes(parts))
+    .route('/', eventRoutes(parts))
     .route('/', healthRoutes(parts))
     .route('/', docsRoutes(document as unknown as Parameters<typeof docsRoutes>[0]));
   routed.get('/openapi.json', (c) => c.json(document(), 200));

@@ -16,7 +16,11 @@ const auditEntry = z
     actor: z.object({ name: z.string(), role: z.string() }),
     address: z.string().describe('Where the request came from.'),
     action: z.enum(AUDIT_ACTIONS),
-    policy: z.string(),
+    policy: z.string().describe('Empty for a halt and a resume.'),
+    halt: z
+      .object({ namespace: z.string().nullable(), reason: z.string() })
+      .optional()
+      .describe('What was halted or resumed, null = everything, and the reason of the halt.'),
     resourceVersion: z.string(),
     end: z
       .object({ reason: z.enum(Object.keys(END_REASONS) as [EndReason, ...EndReason[]]), why: z.string() })

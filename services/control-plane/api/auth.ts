@@ -38,6 +38,7 @@ function digestOf(token: string): Buffer {
 
 const READERS: readonly Role[] = ['admin', 'editor', 'viewer'];
 const WRITERS: readonly Role[] = ['admin', 'editor'];
+const ADMINS: readonly Role[] = ['admin'];
 const PROXIES: readonly Role[] = ['admin', 'proxy'];
 
 /** Lets pass who has one of the roles, and notes who it is. What was presented is never repeated. */
@@ -59,4 +60,5 @@ function only(roles: readonly Role[]): (tokens: Tokens) => MiddlewareHandler<Env
 
 export const readers = only(READERS);
 export const writers = only(WRITERS);
+export const admins = only(ADMINS);
 export const proxies = only(PROXIES);

@@ -1,6 +1,7 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { MAX_RULESET_BYTES } from '../../../filter/assembly/layout.ts';
+import { nearMisses } from '../../policy/near-miss.ts';
 import { type Policy, type PolicyInput, policy as policySchema } from '../../policy/schema.ts';
 import { selects } from '../../policy/selector.ts';
 import type { StoredPolicy } from '../store/store.ts';
@@ -44,7 +45,7 @@ const written = z
   .object({
     result: z.enum(['created', 'configured', 'unchanged']),
     policy: policyResource,
-    warnings: z.array(z.string()),
+    warnings: z.array(z.string()).describe('What is allowed and yet seldom meant; in a dry run also why it selects no proxy.'),
     proxies: z
       .array(z.string())
       .describe(
@@ -62,6 +63,7 @@ const writeRefusals = refusals(
   'forbidden',
   'conflict',
   'precondition-failed',
+  'halted',
   'too-large',
   'unsupported-media-type',
   'too-many-requests',
@@ -169,16 +171,13 @@ export function policyRoutes(parts: Parts) {
     const now = runtime.clock.now();
     const { selector } = policy.spec;
     // A change is answered without asking around, which would hold it up; whom it reached is in the rollout.
-    const proxies = dryRun ? await selectedAnywhere(parts, selector, c) : parts.fleet.selectedBy(selector);
+    const { proxies, misses } = dryRun
+      ? await selectedAnywhere(parts, selector, c)
+      : { proxies: parts.fleet.selectedBy(selector), misses: [] };
+    const warnings = [...warningsFor(policy), ...misses];
     return {
       etag: etag(stored),
-      body: {
-        result,
-        policy: asResource(stored, now, parts.fleet),
-        warnings: warningsFor(policy),
-        proxies,
-        ...(dryRun ? { dryRun: true } : {}),
-      },
+      body: { result, policy: asResource(stored, now, parts.fleet), warnings, proxies, ...(dryRun ? { dryRun: true } : {}) },
     };
   };
 
@@ -236,10 +235,18 @@ function refuseOverfull(parts: Parts, policy: Policy): void {
   );
 }
 
-/** Names of the connected proxies of all replicas that a selector names, in order. */
-async function selectedAnywhere(parts: Parts, selector: Policy['spec']['selector'], c: Context<Env>): Promise<string[]> {
+/** Names of the connected proxies of all replicas that a selector names, in order; if there are none, what it may have meant. */
+async function selectedAnywhere(
+  parts: Parts,
+  selector: Policy['spec']['selector'],
+  c: Context<Env>,
+): Promise<{ proxies: string[]; misses: string[] }> {
   const { items } = await allProxies(parts, c.req.header('authorization') ?? '', false, c.req.raw.signal);
-  return items.filter((proxy) => proxy.connected && proxy.unreadable.length === 0 && selects(selector, proxy)).map(({ name }) => name);
+  const connected = items.filter((proxy) => proxy.connected && proxy.unreadable.length === 0);
+  return {
+    proxies: connected.filter((proxy) => selects(selector, proxy)).map(({ name }) => name),
+    misses: nearMisses(selector, connected).map((miss) => `It selects no proxy: ${miss}${miss.endsWith('?') ? '' : '.'}`),
+  };
 }
 
 function etag(stored: StoredPolicy): string {

@@ -1,7 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isOver, ownersLeaseMs } from '../../policy/lifecycle.ts';
 import type { Policy } from '../../policy/schema.ts';
+import type { Halt } from '../store/halts.ts';
 import type { Origin, Outcome, StoredPolicy } from '../store/store.ts';
+import { inWords } from './halt-resource.ts';
 import type { Parts } from './parts.ts';
 import { Problem } from './problem.ts';
 
@@ -29,6 +31,7 @@ const TRIES = 20;
  */
 export async function writePolicy(parts: Parts, policy: Policy, intent: Intent, origin: Origin, dryRun: boolean): Promise<Written> {
   const { name } = policy.metadata;
+  refuseHalted(parts.halts.over(policy.spec.selector.namespace));
   let base = await begin(parts, name, intent, dryRun);
   for (let left = TRIES; left > 0; left--) {
     refuseUnless(intent, name, base);
@@ -41,6 +44,7 @@ export async function writePolicy(parts: Parts, policy: Policy, intent: Intent, 
     }
     const outcome = same ? await leave(parts, live, origin) : await parts.store.put(policy, base, origin);
     if (outcome.done) return { result, stored: outcome.value };
+    refuseHalted(outcome.halt);
     base = outcome.current;
   }
   throw new Problem('conflict', `Others change ${JSON.stringify(name)} all the time; try again.`);
@@ -50,6 +54,13 @@ export async function writePolicy(parts: Parts, policy: Policy, intent: Intent, 
 function leave({ store }: Parts, stored: StoredPolicy, { time }: Origin): Promise<Outcome<StoredPolicy>> {
   const lease = ownersLeaseMs(stored.policy);
   return lease === undefined ? store.unchanged(stored) : store.renew(stored, time + lease);
+}
+
+/** @throws Problem `halted`, which says how it goes on */
+function refuseHalted(halt: Halt | undefined): void {
+  if (halt === undefined) return;
+  const command = `hfi resume${halt.namespace === null ? '' : ` --namespace ${halt.namespace}`}`;
+  throw new Problem('halted', `${inWords(halt)}; no policy can be applied to it until an admin resumes: ${command}.`);
 }
 
 /** Deletes a policy; gives the revision of the removal. */

@@ -15,6 +15,7 @@ export const PROBLEM_CODES = [
   'precondition-failed',
   'too-large',
   'unsupported-media-type',
+  'halted',
   'too-many-requests',
   'internal',
   'store-unavailable',
@@ -58,7 +59,7 @@ export class Problem extends Error {
   }
 }
 
-type ProblemStatus = 400 | 401 | 403 | 404 | 405 | 409 | 412 | 413 | 415 | 429 | 500 | 503;
+type ProblemStatus = 400 | 401 | 403 | 404 | 405 | 409 | 412 | 413 | 415 | 423 | 429 | 500 | 503;
 
 /** The one place that knows the codes' statuses and titles. */
 function statusOf(code: ProblemCode): [ProblemStatus, string] {
@@ -85,6 +86,8 @@ function statusOf(code: ProblemCode): [ProblemStatus, string] {
       return [413, 'Too large'];
     case 'unsupported-media-type':
       return [415, 'Not a known media type'];
+    case 'halted':
+      return [423, 'Halted'];
     case 'too-many-requests':
       return [429, 'Too many requests'];
     case 'internal':

@@ -64,13 +64,13 @@ export function rulesetRoutes(parts: Parts) {
         content: { 'application/octet-stream': { schema: z.any().openapi({ type: 'string', format: 'binary' }) } },
       },
       304: { description: 'Nothing new.' },
-      ...refusals('invalid', 'unauthenticated', 'forbidden', 'layout-mismatch', 'store-unavailable'),
+      ...refusals('invalid', 'unauthenticated', 'forbidden', 'conflict', 'layout-mismatch', 'store-unavailable'),
     },
   });
 
   return new OpenAPIHono<Env>().openapi(route, async (c) => {
     const hello = readHello(c);
-    await caughtUp(parts, wholeNumber(c.req.header(HEADER_REVISION)), c.req.raw.signal);
+    await caughtUp(parts, wholeNumber(c.req.header(HEADER_REVISION)), c.req.raw.signal, () => !mustHalt(parts, hello.namespace));
     const answer = await parts.fleet.poll(hello, preferredWaitMs(c), c.req.raw.signal);
     c.header(HEADER_REVISION, String(parts.copy.lastChange));
     c.header(HEADER_REPLICA, parts.start);
@@ -87,6 +87,8 @@ export function rulesetRoutes(parts: Parts) {
         return c.body(null, 304);
       case 'layout':
         throw new Problem('layout-mismatch', `This control plane writes ruleset layout ${LAYOUT_VERSION}.`);
+      case 'lapse':
+        throw new Problem('conflict', 'This proxy refused to be halted; it is not answered, so that its lease ends.');
       case 'stale':
         throw new Problem('store-unavailable', 'This replica has no current copy of the policies.', { retryAfter: 1 });
     }
@@ -100,10 +102,22 @@ const LOOK_AGAIN_MS = 2;
 /**
  * Waits until this replica has seen what the proxy has been told of elsewhere. Not for ever: after etcd was restored from a backup, its
  * revisions begin lower.
+ *
+ * @param needed asked before each look: false ends the wait
  */
-export async function caughtUp({ copy, runtime }: Parts, revision: number, signal: AbortSignal): Promise<void> {
+export async function caughtUp(
+  { copy, runtime }: Parts,
+  revision: number,
+  signal: AbortSignal,
+  needed: () => boolean = () => true,
+): Promise<void> {
   const until = runtime.clock.elapsed() + CATCH_UP_MS;
-  while (copy.revision < revision && runtime.clock.elapsed() < until && !signal.aborted) await pause(runtime, LOOK_AGAIN_MS);
+  while (copy.revision < revision && runtime.clock.elapsed() < until && !signal.aborted && needed()) await pause(runtime, LOOK_AGAIN_MS);
+}
+
+/** With a halt of which etcd may not know, or whose lifting this replica can't see, nobody waits. */
+function mustHalt({ copy, halts }: Parts, namespace: string): boolean {
+  return halts.isOwn(namespace) || (!copy.fresh() && halts.of(namespace) !== undefined);
 }
 
 /** The most that is kept of a text that a proxy sends for people to read. */

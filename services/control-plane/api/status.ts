@@ -2,6 +2,7 @@ import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { readers } from './auth.ts';
 import { countPolicies, countProxies } from './counts.ts';
 import type { Env } from './env.ts';
+import { asResource, haltResource } from './halt-resource.ts';
 import type { Parts } from './parts.ts';
 import { refusals } from './problem.ts';
 import { allProxies, scopeParam } from './proxies.ts';
@@ -14,6 +15,7 @@ const status = z
     etcd: z.object({ reachable: z.boolean(), revision: z.int().describe('The newest revision that this replica has seen completely.') }),
     proxies: z.object({ connected: z.int(), current: z.int(), refusing: z.int(), unreadable: z.int() }),
     policies: z.object({ active: z.int(), ended: z.int() }),
+    halts: z.array(haltResource).describe('All that is halted.'),
     incomplete: z.array(z.string()).describe('Replicas that could not be asked; their proxies are not counted.'),
   })
   .openapi('Status');
@@ -48,6 +50,7 @@ export function statusRoutes(parts: Parts) {
         etcd: { reachable, revision: parts.copy.revision },
         proxies: countProxies(items),
         policies: countPolicies(parts.copy.policies.values(), parts.runtime.clock.now()),
+        halts: parts.halts.inForce().map(asResource),
         incomplete,
       },
       200,

@@ -5,14 +5,16 @@ import { compileRuleset } from '../ruleset/compile.ts';
 import type { Cancel, Runtime } from '../runtime.ts';
 import type { Change, StoredPolicy } from '../store/store.ts';
 import { Ends } from './ends.ts';
-import { Compiler, Group } from './group.ts';
+import { Compiler, Group, haltedRuleset, type Ruleset } from './group.ts';
 import { identityKey } from './identity.ts';
-import { connectedUntil, type Hello, isConnected, type KnownProxy, listedUntil, type PollAnswer } from './proxy.ts';
+import { connectedUntil, type Hello, hasRefused, isConnected, type KnownProxy, listedUntil, type PollAnswer, sent } from './proxy.ts';
 
 export interface FleetOptions {
   readonly runtime: Runtime;
   /** Whether the copy of the policies is current enough to be served. */
   readonly fresh: () => boolean;
+  /** Whether a namespace's proxies are halted. */
+  readonly halted: (namespace: string) => boolean;
   /** Told how long each compilation took, in milliseconds. */
   readonly measureCompile: (milliseconds: number) => void;
   /** Told when a waiting proxy is woken by a change. */
@@ -115,6 +117,12 @@ export class Fleet {
     return behind;
   }
 
+  /** Takes what is halted now. Nothing is compiled for it, however many rulesets there are. */
+  changeHalts(): void {
+    for (const group of this.#groups.values()) this.#want(group, group.compiled);
+    this.#tell();
+  }
+
   /**
    * Answers a proxy's poll: at once when there is something else to run than what it has, else after the wait.
    *
@@ -125,9 +133,12 @@ export class Fleet {
     const proxy = this.#meet(hello);
     proxy.waiter?.settle({ kind: 'nothing-new', version: proxy.group.ruleset.version });
     if (!hello.layoutFits) return Promise.resolve({ kind: 'layout' });
-    if (!this.#options.fresh()) return Promise.resolve({ kind: 'stale' });
+    if (!this.#mayServe(proxy.group)) return Promise.resolve({ kind: 'stale' });
     const { ruleset } = proxy.group;
-    if (ruleset.version !== hello.has) return Promise.resolve({ kind: 'ruleset', ruleset });
+    // Every answer renews the lease, and it would go on with the faults that are to be halted.
+    if (ruleset.halted && hasRefused(proxy, ruleset)) return Promise.resolve({ kind: 'lapse' });
+    proxy.renewed = this.#options.runtime.clock.now();
+    if (ruleset.version !== hello.has) return Promise.resolve(sent(proxy, ruleset));
     if (waitMs <= 0 || this.ending.aborted) return Promise.resolve({ kind: 'nothing-new', version: ruleset.version });
     return this.#wait(proxy, waitMs, signal);
   }
@@ -213,7 +224,10 @@ export class Fleet {
         signal.removeEventListener('abort', leave);
         proxy.lastSeen = this.#options.runtime.clock.now();
         this.#watchSilence(proxy);
-        resolve(this.#options.fresh() ? answer : { kind: 'stale' });
+        const served = this.#mayServe(proxy.group);
+        if (served) proxy.renewed = proxy.lastSeen;
+        if (served && answer.kind === 'ruleset') sent(proxy, answer.ruleset);
+        resolve(served ? answer : { kind: 'stale' });
       };
       const leave = (): void => {
         if (proxy.waiter !== waiter) return;
@@ -232,6 +246,11 @@ export class Fleet {
     });
   }
 
+  /** A copy of the policies that may be old is good enough for who is to do nothing. */
+  #mayServe(group: Group): boolean {
+    return group.ruleset.halted || this.#options.fresh();
+  }
+
   /** Notes what a poll says of its proxy, and puts the proxy into its group. */
   #meet(hello: Hello): KnownProxy {
     const now = this.#options.runtime.clock.now();
@@ -244,6 +263,8 @@ export class Fleet {
         firstSeen: now,
         acknowledgedAt: hello.acknowledged === '' ? undefined : now,
         lastSeen: now,
+        renewed: undefined,
+        sent: undefined,
         waiter: undefined,
         gone: false,
         cancelTimer: () => undefined,
@@ -278,7 +299,8 @@ export class Fleet {
     const key = identityKey(identity);
     const known = this.#groups.get(key);
     if (known !== undefined) return known;
-    const group = new Group(key, identity, this.#compile(identity));
+    const compiled = this.#compile(identity);
+    const group = new Group(key, identity, compiled, this.#halted(identity, compiled));
     this.#groups.set(key, group);
     return group;
   }
@@ -288,28 +310,34 @@ export class Fleet {
     if (proxy.group.proxies.size === 0) this.#groups.delete(proxy.group.key);
   }
 
-  #compile(identity: Identity): Group['ruleset'] {
+  #compile(identity: Identity): Ruleset {
     const policies = readable(identity) ? [...this.#policies.values()] : [];
     const kept = policies.filter(({ policy }) => !this.#ends.isAbandoned(policy.metadata.name));
     return this.#compiler.compile(kept, identity, this.#options.runtime.clock.now());
   }
 
+  #halted({ namespace }: Identity, compiled: Ruleset): Ruleset {
+    return this.#options.halted(namespace) ? haltedRuleset(compiled) : compiled;
+  }
+
   /** Compiles anew for the identities that `concerned` picks, and wakes their proxies where the bytes changed. */
   #refresh(concerned: (identity: Identity) => boolean): void {
     for (const group of this.#groups.values()) {
-      if (!concerned(group.identity)) continue;
-      const ruleset = this.#compile(group.identity);
-      if (ruleset.version === group.ruleset.version) {
-        group.ruleset = ruleset;
-        continue;
-      }
-      group.ruleset = ruleset;
-      for (const name of group.proxies) {
-        const waiter = this.#proxies.get(name)?.waiter;
-        if (waiter === undefined) continue;
-        this.#options.woken();
-        waiter.settle({ kind: 'ruleset', ruleset });
-      }
+      if (concerned(group.identity)) this.#want(group, this.#compile(group.identity));
+    }
+  }
+
+  /** Sets what a group's proxies should run, and wakes them when that is something else than before. */
+  #want(group: Group, compiled: Ruleset): void {
+    const before = group.ruleset.version;
+    group.compiled = compiled;
+    group.ruleset = this.#halted(group.identity, compiled);
+    if (group.ruleset.version === before) return;
+    for (const name of group.proxies) {
+      const waiter = this.#proxies.get(name)?.waiter;
+      if (waiter === undefined) continue;
+      this.#options.woken();
+      waiter.settle({ kind: 'ruleset', ruleset: group.ruleset });
     }
   }
 

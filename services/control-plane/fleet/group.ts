@@ -2,6 +2,7 @@ import { MAX_RULESET_BYTES } from '../../../filter/assembly/layout.ts';
 import { ruleEnd } from '../../policy/end.ts';
 import { type Identity, selects } from '../../policy/selector.ts';
 import { type Applied, compileRuleset, rulesetVersion } from '../ruleset/compile.ts';
+import { haltedBytes } from '../ruleset/halted.ts';
 import type { StoredPolicy } from '../store/store.ts';
 
 /** The bytes that proxies run, with their version. */
@@ -10,6 +11,20 @@ export interface Ruleset {
   readonly version: string;
   /** The policies in it, by name. */
   readonly policies: readonly string[];
+  /** Nothing in it is done. */
+  readonly halted: boolean;
+}
+
+const halted = new WeakMap<Ruleset, Ruleset>();
+
+/** The same ruleset, halted. Made once for all who share it. */
+export function haltedRuleset(ruleset: Ruleset): Ruleset {
+  const known = halted.get(ruleset);
+  if (known !== undefined) return known;
+  const bytes = haltedBytes(ruleset.bytes);
+  const made = { ...ruleset, bytes, version: rulesetVersion(bytes), halted: true };
+  halted.set(ruleset, made);
+  return made;
 }
 
 /** All proxies of one identity: they run the same ruleset. */
@@ -18,11 +33,15 @@ export class Group {
   readonly identity: Identity;
   /** Names of the proxies in it; a group without any is forgotten. */
   readonly proxies = new Set<string>();
+  /** What the policies say. */
+  compiled: Ruleset;
+  /** What they should run: that, or the same halted. */
   ruleset: Ruleset;
 
-  constructor(key: string, identity: Identity, ruleset: Ruleset) {
+  constructor(key: string, identity: Identity, compiled: Ruleset, ruleset: Ruleset) {
     this.key = key;
     this.identity = identity;
+    this.compiled = compiled;
     this.ruleset = ruleset;
   }
 }
@@ -66,7 +85,7 @@ export class Compiler {
     if (known !== undefined) return known;
     const start = performance.now();
     const { bytes, taken } = this.#fitting(live, now);
-    const ruleset = { bytes, version: rulesetVersion(bytes), policies: taken.map((stored) => stored.policy.metadata.name) };
+    const ruleset = { bytes, version: rulesetVersion(bytes), policies: taken.map((stored) => stored.policy.metadata.name), halted: false };
     this.#measure(performance.now() - start);
     this.#shared.set(key, new WeakRef(ruleset));
     if (this.#shared.size > 1000) this.#sweep();

@@ -34,7 +34,13 @@ export interface Lifecycle {
 
 /** Puts it together. */
 export function makeLifecycle({ store, history, counts, config, runtime, fresh, serving, log }: LifecycleOptions): Lifecycle {
-  let begun = Number.POSITIVE_INFINITY;
+  /** Since when this replica has known everything without a break, by `elapsed`, as far as somebody looked. */
+  let knowing: number | undefined;
+  const knowsAll = (): boolean => {
+    const knows = serving() && fresh() && counts().loaded;
+    knowing = knows ? (knowing ?? runtime.clock.elapsed()) : undefined;
+    return knowing !== undefined && runtime.clock.elapsed() >= knowing + RETURNING_MS;
+  };
   const ending = new Ending({
     store,
     runtime,
@@ -47,7 +53,7 @@ export function makeLifecycle({ store, history, counts, config, runtime, fresh, 
     runtime,
     replica: config.replica,
     settlingMs: SETTLING_MS,
-    ready: () => serving() && fresh() && counts().loaded && runtime.clock.elapsed() >= begun + RETURNING_MS,
+    ready: knowsAll,
     resultOf: ({ policy, appliedAt, endedAt }) => counts().result(policy, appliedAt, endedAt),
     failed: (error) => log.warn({ err: error }, 'what ended policies did is not written yet'),
   });
@@ -61,7 +67,6 @@ export function makeLifecycle({ store, history, counts, config, runtime, fresh, 
   return {
     ending,
     start() {
-      begun = runtime.clock.elapsed();
       settler.start();
       retention.start();
     },

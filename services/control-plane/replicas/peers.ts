@@ -38,24 +38,52 @@ export class Peers {
     waitMs: number,
     signal: AbortSignal,
   ): Promise<Asked<z.output<S>>> {
-    const others = [...this.#options.replicas()].filter(([name]) => name !== this.#options.self);
-    const incomplete: string[] = [];
     const answers: z.output<S>[] = [];
+    const incomplete = await this.#each(async (url) => {
+      const response = await this.#options.fetch(new URL(path, url), {
+        headers: { authorization, prefer: `wait=${Math.floor(waitMs / 1000)}` },
+        signal: AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(waitMs) + PEER_ANSWER_MS)]),
+        redirect: 'error',
+      });
+      if (!response.ok) throw new Error(`it answered ${response.status}`);
+      answers.push(schema.parse(await response.json()));
+    });
+    return { answers, incomplete };
+  }
+
+  /**
+   * Tells all others at once, whatever becomes of who asked for it.
+   *
+   * @param path path and query; must say `scope=local`, or they would tell us in turn
+   * @returns the names of those that didn't take it
+   */
+  tell(path: string, body: object, authorization: string): Promise<string[]> {
+    return this.#each(async (url) => {
+      const response = await this.#options.fetch(new URL(path, url), {
+        method: 'POST',
+        headers: { authorization, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+        signal: AbortSignal.timeout(PEER_ANSWER_MS),
+        redirect: 'error',
+      });
+      await response.body?.cancel();
+      if (!response.ok) throw new Error(`it answered ${response.status}`);
+    });
+  }
+
+  /** @returns the names of those with which it failed, in order */
+  async #each(run: (url: string) => Promise<void>): Promise<string[]> {
+    const failed: string[] = [];
     await Promise.all(
-      others.map(async ([name, url]) => {
+      [...this.#options.replicas()].map(async ([name, url]) => {
+        if (name === this.#options.self) return;
         try {
-          const response = await this.#options.fetch(new URL(path, url), {
-            headers: { authorization, prefer: `wait=${Math.floor(waitMs / 1000)}` },
-            signal: AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(waitMs) + PEER_ANSWER_MS)]),
-            redirect: 'error',
-          });
-          if (!response.ok) throw new Error(`it answered ${response.status}`);
-          answers.push(schema.parse(await response.json()));
+          await run(url);
         } catch {
-          incomplete.push(name);
+          failed.push(name);
         }
       }),
     );
-    return { answers, incomplete: incomplete.sort() };
+    return failed.sort();
   }
 }

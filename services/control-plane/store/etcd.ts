@@ -1,13 +1,13 @@
 import type { ICompare, IKeyValue, IRangeRequest, IRequestOp, Lease } from 'etcd3';
-import type { AuditKey } from '../../audit/signature.ts';
 import { type End, ownEnd } from '../../policy/lifecycle.ts';
 import type { Policy } from '../../policy/schema.ts';
 import type { Runtime } from '../runtime.ts';
 import { asked, translated } from './asked.ts';
-import { AuditWriter } from './audit-writer.ts';
+import { type AuditOptions, AuditWriter } from './audit-writer.ts';
 import type { EtcdClient } from './client.ts';
+import { readHalt } from './halts.ts';
 import { intoHistory } from './history.ts';
-import { AUDIT, endOf, POLICIES, POLICY_LEASES, REPLICAS } from './keys.ts';
+import { AUDIT, endOf, haltKey, NAMESPACE_HALTS, POLICIES, POLICY_LEASES, REPLICAS } from './keys.ts';
 import {
   type AuditAction,
   CONTROL_PLANE,
@@ -23,13 +23,9 @@ import { encode, type LeaseValue, type PolicyValue, readLease, readPolicy, withL
 /** A replica that dies is forgotten after this many seconds. */
 const REPLICA_TTL_SECONDS = 10;
 
-export interface EtcdStoreOptions {
+export interface EtcdStoreOptions extends AuditOptions {
   /** How long an ended policy stays where it was, to be seen, in seconds. The history has it for longer. */
   readonly keepEndedSeconds: number;
-  /** Signs audit entries. */
-  readonly auditKey?: AuditKey | undefined;
-  /** Told when an audit entry was written, so that it is sealed soon. */
-  readonly audited?: () => void;
 }
 
 /** The store in etcd. Each change is one transaction on the policy's mod revision. */
@@ -75,12 +71,13 @@ export class EtcdStore implements Store {
     const name = policy.metadata.name;
     const live = base?.ended === undefined ? base : undefined;
     const value: PolicyValue = { policy, createdAt: live?.createdAt ?? origin.time, appliedAt: origin.time };
-    const result = await this.#ifAt(name, base, [
+    const changes = [
       { request_put: { key: policyKey(name), value: encode(value) } },
       { request_delete_range: { key: leaseKey(name) } },
       ...this.#close(live, { at: origin.time, reason: 'replaced', why: 'it was applied again', by: origin.actor }, origin),
       ...this.#entry(live === undefined ? 'create' : 'replace', name, live, policy, origin),
-    ]);
+    ];
+    const result = await this.#ifAt(name, base, changes, [], haltsOver(policy.spec.selector.namespace));
     return result.done ? { done: true, value: { ...value, revision: result.value } } : result;
   }
 
@@ -161,23 +158,39 @@ export class EtcdStore implements Store {
     this.#client.close();
   }
 
-  /** Runs `changes` if the policy is still at `base` and what is compared besides holds, all in one transaction; gives its revision. */
+  /**
+   * Runs `changes` if the policy is still at `base`, what is compared besides holds, and none of the halts is there, all in one transaction;
+   * gives its revision.
+   */
   async #ifAt(
     name: string,
     base: StoredPolicy | undefined,
     changes: readonly IRequestOp[],
     compare: readonly ICompare[] = [],
+    halts: readonly IRangeRequest[] = [],
   ): Promise<Outcome<number>> {
+    const places = at(name);
     const result = await asked(
       this.#client.keys.txn({
-        compare: [{ key: policyKey(name), target: 'Mod', result: 'Equal', mod_revision: base?.revision ?? 0 }, ...compare],
+        compare: [
+          { key: policyKey(name), target: 'Mod', result: 'Equal', mod_revision: base?.revision ?? 0 },
+          ...compare,
+          ...halts.map((range) => ({ ...range, target: 'Version', result: 'Equal', version: 0 }) as const),
+        ],
         success: [...changes],
-        failure: at(name).map((request_range) => ({ request_range })),
+        failure: [...places, ...halts].map((request_range) => ({ request_range })),
       }),
     );
-    if (!result.succeeded) return { done: false, current: stored(result.responses.map(({ response_range }) => response_range.kvs)) };
-    if (changes.some(isAudit)) this.#options.audited?.();
-    return { done: true, value: Number(result.header.revision) };
+    if (result.succeeded) {
+      if (changes.some(isAudit)) this.#options.audited?.();
+      return { done: true, value: Number(result.header.revision) };
+    }
+    const found = result.responses.map(({ response_range }) => response_range.kvs);
+    const halt = found
+      .slice(places.length)
+      .flat()
+      .flatMap((pair) => readHalt(pair) ?? [])[0];
+    return { done: false, current: stored(found), halt };
   }
 
   #entry(action: AuditAction, name: string, before: StoredPolicy | undefined, after: Policy | undefined, origin: Origin): IRequestOp[] {
@@ -214,6 +227,13 @@ function at(name: string): IRangeRequest[] {
 function stored([policies = [], leases = []]: readonly IKeyValue[][]): StoredPolicy | undefined {
   const policy = policies[0] === undefined ? undefined : readPolicy(policies[0]);
   return policy && withLease(policy, leases[0] && readLease(leases[0]));
+}
+
+/** Where the halts lie that forbid a policy for this namespace; undefined and `*` = any. */
+function haltsOver(namespace: string | undefined): IRangeRequest[] {
+  const everything = { key: Buffer.from(haltKey(null)) };
+  if (namespace !== undefined && namespace !== '*') return [everything, { key: Buffer.from(haltKey(namespace)) }];
+  return [everything, { key: Buffer.from(NAMESPACE_HALTS), range_end: Buffer.from(endOf(NAMESPACE_HALTS)) }];
 }
 
 function policyKey(name: string): Buffer {

@@ -1,12 +1,13 @@
 import type { IKeyValue, IResponseHeader, IWatchResponse } from 'etcd3';
 import type { Cancel, Runtime } from '../runtime.ts';
 import type { EtcdClient } from './client.ts';
-import { FOLLOWED, POLICIES, POLICY_LEASES, REPLICAS } from './keys.ts';
+import { type Halt, readHalt } from './halts.ts';
+import { FOLLOWED, HALTS, POLICIES, POLICY_LEASES, REPLICAS } from './keys.ts';
 import type { Change, StoredPolicy } from './store.ts';
 import { type OwnersLease, readLease, readPolicy, withLease } from './value.ts';
 
 /**
- * Keeps a replica's copy of the policies, of their owners' leases and of the list of replicas current.
+ * Keeps a replica's copy of the policies, of their owners' leases, of the halts and of the list of replicas current.
  *
  * ```
  *            ┌──────────────── compacted, another history, or never listed ──────────────────┐
@@ -28,6 +29,12 @@ const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 500;
 
 export interface FollowerEvents {
+  /**
+   * The halts may be others now. Told before the policies that changed with them.
+   *
+   * @param lost when etcd has another history now, as after a restore: the halts that are not in it, which nobody lifted
+   */
+  halted(lost: readonly Halt[] | undefined): void;
   /** What changed, all of one moment; after a new listing too. */
   changed(changes: readonly Change[]): void;
   /** Owners renewed the leases of these policies. */
@@ -43,12 +50,14 @@ type State = 'new' | 'listing' | 'opening' | 'following' | 'broken' | 'stopped';
 
 export class Follower {
   readonly policies = new Map<string, StoredPolicy>();
+  /** By their keys. */
+  readonly halts = new Map<string, Halt>();
   readonly replicas = new Map<string, string>();
   /** Owners' leases by the names of their policies. */
   readonly #leases = new Map<string, OwnersLease>();
   /** The newest revision of which every change is in `policies`. */
   revision = 0;
-  /** The revision of the newest change of a policy that is known: at most `revision`. */
+  /** The revision of the newest change of a policy or halt that is known: at most `revision`. */
   lastChange = 0;
   /** `elapsed` of the last sign that the copy is current; undefined before the first. */
   currentAt: number | undefined;
@@ -61,6 +70,8 @@ export class Follower {
   #resumeAfter = 0;
   /** Which etcd cluster was listed, and the newest term of its leader that is known. */
   #history: { readonly cluster: string; readonly term: number } | undefined;
+  /** The next listing is of another history than the one before. */
+  #lostHistory = false;
   /** What the progress answer before said: whatever it covers has arrived by the next one. */
   #progress = 0;
   #pauseMs = FIRST_PAUSE_MS;
@@ -123,6 +134,7 @@ export class Follower {
     }
     this.#events.note('etcd has another history', { revision: Number(header.revision), known: this.#resumeAfter });
     this.#resumeAfter = 0;
+    this.#lostHistory = true;
   }
 
   async #list(client: EtcdClient): Promise<void> {
@@ -133,27 +145,40 @@ export class Follower {
     if (this.#client !== client) return;
     const revision = Number(found.header.revision);
     const first = this.revision === 0;
-    const changes = this.#take(found.kvs);
+    const { changes, gone, haltsChanged, newest } = this.#take(found.kvs);
     this.revision = revision;
     this.#resumeAfter = revision;
     this.#history = historyOf(found.header);
     // Which revision took away what isn't listed any more is not known.
-    if (first) this.lastChange = Math.max(0, ...[...this.policies.values()].map((stored) => stored.revision));
-    else if (changes.length > 0) this.lastChange = revision;
+    if (first) this.lastChange = newest;
+    else if (changes.length > 0 || haltsChanged) this.lastChange = revision;
     if (first) this.#events.ready();
+    this.#events.halted(this.#lostHistory ? gone : undefined);
+    this.#lostHistory = false;
     this.#events.changed(changes);
     this.#events.note('etcd listed', { revision, policies: this.policies.size });
   }
 
-  /** Makes the copy equal to a listing; gives the differences. */
-  #take(pairs: readonly IKeyValue[]): Change[] {
+  /** Makes the copy equal to a listing; gives the differences, and the newest revision of a policy or halt in it. */
+  #take(pairs: readonly IKeyValue[]): { changes: Change[]; gone: Halt[]; haltsChanged: boolean; newest: number } {
     const listed = new Map<string, StoredPolicy>();
+    const haltsBefore = [...this.halts.values()];
+    let newest = 0;
     this.replicas.clear();
     this.#leases.clear();
+    this.halts.clear();
     for (const pair of pairs) {
       const key = pair.key.toString('utf8');
-      if (key.startsWith(REPLICAS)) this.#putReplica(key, pair);
-      else if (key.startsWith(POLICY_LEASES)) this.#putLease(pair);
+      if (key.startsWith(REPLICAS)) {
+        this.#putReplica(key, pair);
+        continue;
+      }
+      if (key.startsWith(POLICY_LEASES)) {
+        this.#putLease(pair);
+        continue;
+      }
+      newest = Math.max(newest, Number(pair.mod_revision));
+      if (key.startsWith(HALTS)) this.#putHalt(key, pair);
       else {
         const stored = this.#read(pair);
         if (stored !== undefined) listed.set(stored.policy.metadata.name, stored);
@@ -169,7 +194,9 @@ export class Follower {
       if (after === undefined) this.policies.delete(name);
       else this.policies.set(name, after);
     }
-    return changes;
+    const ids = new Set([...this.halts.values()].map(({ id }) => id));
+    const gone = haltsBefore.filter(({ id }) => !ids.has(id));
+    return { changes, gone, haltsChanged: gone.length > 0 || ids.size !== haltsBefore.length, newest };
   }
 
   async #open(client: EtcdClient): Promise<void> {
@@ -237,6 +264,7 @@ export class Follower {
     // The watch begins with the revision that is known already.
     const news = response.events.filter(({ kv }) => Number(kv.mod_revision) > this.#resumeAfter);
     if (news.length === 0) return;
+    let haltsChanged = false;
     for (const { type, kv } of news) {
       const key = kv.key.toString('utf8');
       // On the wire it is `PUT`, in etcd3's types `Put`.
@@ -252,6 +280,12 @@ export class Follower {
         if (name !== undefined) renewed.add(name);
         continue;
       }
+      if (key.startsWith(HALTS)) {
+        haltsChanged = true;
+        if (isPut) this.#putHalt(key, kv);
+        else this.halts.delete(key);
+        continue;
+      }
       const name = key.slice(POLICIES.length);
       const after = isPut ? this.#read(kv) : undefined;
       changes.set(name, { name, before: changes.get(name)?.before ?? this.policies.get(name), after });
@@ -261,7 +295,8 @@ export class Follower {
     const newest = Math.max(...news.map((event) => Number(event.kv.mod_revision)));
     this.#resumeAfter = Math.max(this.#resumeAfter, newest);
     this.revision = Math.max(this.revision, newest);
-    if (changes.size > 0) this.lastChange = Math.max(this.lastChange, newest);
+    if (changes.size > 0 || haltsChanged) this.lastChange = Math.max(this.lastChange, newest);
+    if (haltsChanged) this.#events.halted(undefined);
     this.#events.changed([...changes.values()]);
     this.#renew(renewed);
   }
@@ -289,6 +324,12 @@ export class Follower {
     const stored = readPolicy(pair);
     if (stored === undefined) this.#events.note('unreadable policy in etcd, left out', { key: pair.key.toString('utf8') });
     return stored;
+  }
+
+  #putHalt(key: string, pair: IKeyValue): void {
+    const halt = readHalt(pair);
+    if (halt === undefined) this.#events.note('unreadable halt in etcd, left out', { key });
+    else this.halts.set(key, halt);
   }
 
   #putReplica(key: string, pair: IKeyValue): void {

@@ -1,9 +1,8 @@
 import type { IRequestOp } from 'etcd3';
-import type { AuditKey } from '../../audit/signature.ts';
 import type { RunResult } from '../counts/shown.ts';
 import type { Runtime } from '../runtime.ts';
 import { asked } from './asked.ts';
-import { AuditWriter } from './audit-writer.ts';
+import { type AuditOptions, AuditWriter } from './audit-writer.ts';
 import type { EtcdClient } from './client.ts';
 import { ENDED, ENDED_WAITING, endOf, timedId, timeOfId } from './keys.ts';
 import type { Origin, Page, PastRun, StoredPolicy, WrittenEnd } from './store.ts';
@@ -52,13 +51,6 @@ export interface History {
   settle(run: WaitingRun, result: RunResult | null, origin: Origin): Promise<void>;
 }
 
-export interface EtcdHistoryOptions {
-  /** Signs audit entries. */
-  readonly auditKey?: AuditKey | undefined;
-  /** Told when an audit entry was written, so that it is sealed soon. */
-  readonly audited?: () => void;
-}
-
 /** The history in etcd. Runs are put into it by `EtcdStore`, in the transaction that ends them. */
 export class EtcdHistory implements History {
   readonly #client: EtcdClient;
@@ -66,7 +58,7 @@ export class EtcdHistory implements History {
   readonly #audit: AuditWriter;
   readonly #audited: () => void;
 
-  constructor(client: EtcdClient, { random }: Pick<Runtime, 'random'>, { auditKey, audited = () => undefined }: EtcdHistoryOptions = {}) {
+  constructor(client: EtcdClient, { random }: Pick<Runtime, 'random'>, { auditKey, audited = () => undefined }: AuditOptions = {}) {
     this.#client = client;
     this.#audit = new AuditWriter(random, auditKey);
     this.#audited = audited;

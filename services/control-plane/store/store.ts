@@ -1,6 +1,7 @@
 import type { End } from '../../policy/lifecycle.ts';
 import type { Policy } from '../../policy/schema.ts';
 import type { RunResult } from '../counts/shown.ts';
+import type { Halt } from './halts.ts';
 
 /** A policy as it lies in the store. */
 export interface StoredPolicy {
@@ -45,7 +46,7 @@ export interface Actor {
 /** Who does what nobody asks for at that moment. */
 export const CONTROL_PLANE: Actor = { name: 'hfi', role: 'control-plane' };
 
-export const AUDIT_ACTIONS = ['create', 'replace', 'delete', 'end', 'result'] as const;
+export const AUDIT_ACTIONS = ['create', 'replace', 'delete', 'end', 'result', 'halt', 'resume'] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 
 /** What a run did in all, as its last audit entry says it. */
@@ -64,11 +65,14 @@ export interface AuditEntry {
   readonly actor: Actor;
   readonly address: string;
   readonly action: AuditAction;
+  /** Empty when it is about no policy. */
   readonly policy: string;
   /** How it ended, of the action `end`. */
   readonly end?: Pick<End, 'reason' | 'why'> | undefined;
   /** What the run did that ended, of the action `result`. */
   readonly result?: AuditedResult | undefined;
+  /** What was halted or resumed, null = everything, and the reason of the halt. */
+  readonly halt?: { readonly namespace: string | null; readonly reason: string };
   /** The revision that the change made. */
   readonly revision: number;
   readonly before: Policy['spec'] | null;
@@ -83,8 +87,13 @@ export interface Origin {
   readonly time: number;
 }
 
-/** The change went through, or the policy isn't at the revision that the change was made for (`current` is what is there). */
-export type Outcome<T> = { readonly done: true; readonly value: T } | { readonly done: false; readonly current: StoredPolicy | undefined };
+/**
+ * The change went through; or the policy isn't at the revision that the change was made for (`current` is what is there), or what it selects
+ * is halted.
+ */
+export type Outcome<T> =
+  | { readonly done: true; readonly value: T }
+  | { readonly done: false; readonly current: StoredPolicy | undefined; readonly halt?: Halt | undefined };
 
 export interface Page<T> {
   readonly items: readonly T[];
@@ -101,7 +110,10 @@ export interface Store {
   get(name: string): Promise<StoredPolicy | undefined>;
   /** Policies by name, beginning after the name `after`. */
   list(limit: number, after: string): Promise<Page<StoredPolicy>>;
-  /** Begins a run of the policy, if it is still at `base` (undefined = not there). A run that goes on there ends with it. */
+  /**
+   * Begins a run of the policy, if it is still at `base` (undefined = not there) and nothing that it can select is halted. A run that goes on
+   * there ends with it.
+   */
   put(policy: Policy, base: StoredPolicy | undefined, origin: Origin): Promise<Outcome<StoredPolicy>>;
   /** Asks whether the policy is still at `base`. */
   unchanged(base: StoredPolicy): Promise<Outcome<StoredPolicy>>;

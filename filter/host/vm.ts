@@ -1,13 +1,11 @@
-import { readFileSync } from 'node:fs';
-import { FILTER_PATH } from '../../build/filter.ts';
-import { REPORTS_PATH } from '../../filter/assembly/protocol.ts';
+import { REPORTS_PATH } from '../assembly/protocol.ts';
 import { bytes, pairs, textOf, unpair } from './header-pairs.ts';
-import type { Process } from './wasm-process.ts';
+import type { Process } from './process.ts';
 
 /**
  * A host for the filter in Node: the part of proxy-Wasm 0.2.1 that the filter uses (proxy-wasm/spec `abi-versions/v0.2.1`,
  * and what Envoy's `proxy-wasm-cpp-host` does where the specification is silent). Clock, entropy and the control plane's
- * answers are the test's.
+ * answers are those of whoever uses it. It knows nothing of policies.
  */
 
 const OK = 0;
@@ -77,11 +75,6 @@ export interface Stream {
   /** The piece of a body whose callback is running. */
   piece: Uint8Array;
   ended: boolean;
-}
-
-/** Reads the built filter. */
-export function filterModule(): WebAssembly.Module {
-  return new WebAssembly.Module(readFileSync(FILTER_PATH));
 }
 
 /** One VM: a worker's, or the main thread's. */

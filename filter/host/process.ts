@@ -1,5 +1,12 @@
 import { bytes, pairs } from './header-pairs.ts';
-import type { Call, Vm } from './wasm-host.ts';
+import type { Call, Vm } from './vm.ts';
+
+interface Due {
+  readonly vm: Vm;
+  readonly root: number;
+  readonly timer: { at: bigint; readonly period: bigint };
+  readonly at: bigint;
+}
 
 /** What all VMs of one Envoy have in common. */
 export class Process {
@@ -21,6 +28,8 @@ export class Process {
   reached: (place: number) => void = () => {};
   /** Makes `proxy_http_call` fail at once, as for an unknown cluster. */
   refuseCalls = false;
+  /** Workers whose timers fire late, as those of a busy one do: by so many nanoseconds. */
+  readonly late = new Map<Vm, bigint>();
   #next = 1;
   #entropy = 1n;
 
@@ -63,17 +72,32 @@ export class Process {
     const until = this.nowNs + BigInt(Math.round(ms * 1e6));
     for (;;) {
       this.deliver();
-      const due = this.vms
-        .filter((vm) => !vm.dead)
-        .flatMap((vm) => [...vm.timers].map(([root, timer]) => ({ vm, root, timer })))
-        .filter(({ timer }) => timer.at <= until)
-        .sort((a, b) => Number(a.timer.at - b.timer.at))[0];
-      if (due === undefined) break;
-      if (due.timer.at > this.nowNs) this.nowNs = due.timer.at;
+      const due = this.#nextTimer();
+      if (due === undefined || due.at > until) break;
+      if (due.at > this.nowNs) this.nowNs = due.at;
       due.timer.at = this.nowNs + due.timer.period;
       due.vm.enter(() => due.vm.exports.proxy_on_tick(due.root), due.root);
     }
     if (until > this.nowNs) this.nowNs = until;
+  }
+
+  /** How long until a timer fires, in milliseconds; without any, for ever. */
+  untilTimer(): number {
+    const due = this.#nextTimer();
+    return due === undefined ? Number.POSITIVE_INFINITY : Number(due.at - this.nowNs) / 1e6;
+  }
+
+  /** Of timers that fire at one moment, the first VM's. */
+  #nextTimer(): Due | undefined {
+    let next: Due | undefined;
+    for (const vm of this.vms) {
+      if (vm.dead) continue;
+      for (const [root, timer] of vm.timers) {
+        const at = timer.at + (this.late.get(vm) ?? 0n);
+        if (next === undefined || at < next.at) next = { vm, root, timer, at };
+      }
+    }
+    return next;
   }
 
   /** Hands out the messages that wait in queues. */
