@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { apiPage } from './docs/api.ts';
 import { cliPage } from './docs/cli.ts';
 import { guardrailsPage } from './docs/guardrails.ts';
+import { lifecyclePage } from './docs/lifecycle.ts';
 import { policyPage } from './docs/policy.ts';
 import { policySchemaFile } from './docs/schema.ts';
 import { stackPage } from './docs/stack.ts';
@@ -15,6 +16,7 @@ export const PAGES: ReadonlyMap<string, () => string | Promise<string>> = new Ma
   ['docs/reference/api.md', apiPage],
   ['docs/reference/cli.md', cliPage],
   ['docs/reference/guardrails.md', guardrailsPage],
+  ['docs/reference/lifecycle.md', lifecyclePage],
   ['docs/reference/policy.md', policyPage],
   ['docs/reference/policy.schema.json', policySchemaFile],
   ['docs/reference/stack.md', stackPage],

@@ -38,6 +38,15 @@ export function auditQuery({ since, until, policy, actor, action }: AuditFilters
   };
 }
 
+/** Of an end why, of a result what: `expired: the time of its last rule was over`, `INCONCLUSIVE, it hit no request`. */
+export function howInWords({ end, result }: AuditEntry): string {
+  if (end !== undefined) return `${end.reason}: ${end.why}`;
+  if (result === undefined) return '';
+  if (result.verdict === 'inconclusive') return 'INCONCLUSIVE, it hit no request';
+  const hit = result.injected === 0 ? 'in shadow, it would have hit some' : `it hit ${result.injected}`;
+  return `${hit} of ${result.matched} requests that it matched`;
+}
+
 /** All entries, page after page. */
 export async function* allEntries(client: Client, query: AuditQuery): AsyncGenerator<AuditEntry> {
   let cursor: string | null = '';

@@ -2,8 +2,9 @@ import type { InferResponseType } from 'hono/client';
 import { type Client, taken } from './client.ts';
 import { EXIT } from './exit-codes.ts';
 import { haltInWords, resumeCommand } from './halts.ts';
+import { endsIn } from './lifecycle-words.ts';
 import { allPolicies, type PolicyResource } from './policies.ts';
-import { asTable, timeLeft } from './print.ts';
+import { asTable } from './print.ts';
 import { isUnwell, troubleOf } from './trouble.ts';
 
 type Status = InferResponseType<Client['v1']['status']['$get'], 200>;
@@ -75,7 +76,7 @@ export function policyTable(lines: readonly PolicyLine[]): string[] {
   const table = asTable(lines, [
     { title: 'policy', of: ({ policy }) => policy.metadata.name },
     { title: 'state', of: ({ policy, counts }) => (counts?.verdict === 'inconclusive' ? 'INCONCLUSIVE' : policy.status.state) },
-    { title: 'ends in', of: ({ policy }) => timeLeft(policy.status.endsAt) },
+    { title: 'ends in', of: ({ policy }) => endsIn(policy.status) },
     { title: 'hit', of: ({ counts }) => String(counts?.total.injected ?? '?') },
     { title: 'per second', of: ({ counts }) => (counts === undefined ? '?' : counts.perSecond.toFixed(1)) },
   ]);

@@ -1,18 +1,22 @@
 import type { InferResponseType } from 'hono/client';
 import type { Client } from './client.ts';
-import { timeLeft } from './print.ts';
 
 type PolicyCounts = InferResponseType<Client['v1']['policies'][':name']['counts']['$get'], 200>;
 type Tally = PolicyCounts['total'];
 
-/** `active, ends 2026-… (9m 58s)`, or what came of it. */
-export function stateInWords(
-  { state, endsAt }: { readonly state: string; readonly endsAt: string | null },
-  verdict: PolicyCounts['verdict'],
-): string {
-  if (verdict === 'inconclusive') return `ended ${endsAt}: INCONCLUSIVE, it hit no request`;
-  if (verdict === 'settling') return `ended ${endsAt}; the last counts may still come`;
-  return `${state}${endsAt === null ? ', no end' : `, ends ${endsAt} (${timeLeft(endsAt)})`}`;
+/** What came of a policy that is over, to be put behind its state. */
+export function verdictInWords(verdict: PolicyCounts['verdict'] | 'unknown'): string {
+  switch (verdict) {
+    case 'inconclusive':
+      return ': INCONCLUSIVE, it hit no request';
+    case 'settling':
+      return '; the last counts may still come';
+    case 'unknown':
+      return '; what it did is not known yet, or no more';
+    case 'active':
+    case 'effective':
+      return '';
+  }
 }
 
 /** `60 requests so far, 6.0 a second`. */

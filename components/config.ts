@@ -127,6 +127,11 @@ const audit = z.strictObject({
     .describe('How many of them stay at most; 0 = no limit. They are in etcd, whose database has a limit of its own.'),
 });
 
+const history = z.strictObject({
+  keepDays: z.int().min(0).max(36_500).default(30).describe('How long ended runs stay, in days; 0 = no limit.'),
+  keepRuns: z.int().min(0).max(1_000_000).default(1000).describe('How many of them stay at most; 0 = no limit.'),
+});
+
 const controlPlane = z.strictObject({
   replicas: z.int().min(1).max(9).default(2).describe('Replicas; any of them answers anything.'),
   image: image.optional().describe('A prebuilt image (see `Dockerfile`) in place of the stock Node image and the bundle.'),
@@ -149,6 +154,7 @@ const controlPlane = z.strictObject({
     .describe('Serves the API over TLS too, on port 8443. A changed certificate is taken over without a restart.'),
   tokenReview: tokenReview.optional().describe("Lets the cluster's own users and service accounts in, by their tokens."),
   audit: audit.prefault({}).describe('Who changed what (`hfi audit`). The oldest entries are removed; the rest can still be verified.'),
+  history: history.prefault({}).describe('What policies did that are over (`hfi policy history`).'),
 });
 
 const mesh = z.strictObject({

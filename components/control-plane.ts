@@ -42,6 +42,7 @@ export interface ControlPlaneArgs {
   /** What options add to its pods. */
   readonly additions: readonly PodAddition[];
   readonly audit: { readonly keepDays: number; readonly keepEntries: number; readonly key: pulumi.Input<string> };
+  readonly history: { readonly keepDays: number; readonly keepRuns: number };
   /** Seconds until it must be ready. */
   readonly readySeconds: number;
 }
@@ -174,6 +175,8 @@ function podSpec(args: ControlPlaneArgs, account: pulumi.Input<string>, tokens: 
           { name: 'HFI_AUDIT_KEY_FILE', value: `${TOKENS}/audit.key` },
           { name: 'HFI_AUDIT_KEEP_DAYS', value: String(args.audit.keepDays) },
           { name: 'HFI_AUDIT_KEEP_ENTRIES', value: String(args.audit.keepEntries) },
+          { name: 'HFI_HISTORY_KEEP_DAYS', value: String(args.history.keepDays) },
+          { name: 'HFI_HISTORY_KEEP_RUNS', value: String(args.history.keepRuns) },
           { name: 'HFI_ETCD_ENDPOINTS', value: pulumi.output(endpoints).apply((all) => all.join(',')) },
           ...etcdLogin(secret, login),
           ...added.env,

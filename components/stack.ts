@@ -128,6 +128,7 @@ export class Hfi extends pulumi.ComponentResource {
         peerPort: inMesh ? PEER_PORT : undefined,
         additions,
         audit: { ...config.controlPlane.audit, key: this.credentials.auditKey },
+        history: config.controlPlane.history,
       },
       state instanceof Etcd ? { ...own, dependsOn: [state] } : own,
     );

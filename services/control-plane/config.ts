@@ -51,6 +51,9 @@ export interface Config {
   /** How long audit entries are kept, in days, and how many of them; 0 = no limit. */
   readonly auditKeepDays: number;
   readonly auditKeepEntries: number;
+  /** How long runs that ended are kept, in days, and how many of them; 0 = no limit. */
+  readonly historyKeepDays: number;
+  readonly historyKeepRuns: number;
   /** The filter's module, which `explain` asks; undefined when there is none. */
   readonly filterFile: string | undefined;
 }
@@ -105,6 +108,8 @@ export function readConfig(env: Environment, program: string): Config {
     auditKey: readAuditKey(env.HFI_AUDIT_KEY_FILE),
     auditKeepDays: whole('HFI_AUDIT_KEEP_DAYS', env.HFI_AUDIT_KEEP_DAYS ?? '90', 0, 36_500),
     auditKeepEntries: whole('HFI_AUDIT_KEEP_ENTRIES', env.HFI_AUDIT_KEEP_ENTRIES ?? '100000', 0, 10_000_000),
+    historyKeepDays: whole('HFI_HISTORY_KEEP_DAYS', env.HFI_HISTORY_KEEP_DAYS ?? '30', 0, 36_500),
+    historyKeepRuns: whole('HFI_HISTORY_KEEP_RUNS', env.HFI_HISTORY_KEEP_RUNS ?? '1000', 0, 1_000_000),
     filterFile: filterFile(env.HFI_FILTER_FILE, program),
   };
 }

@@ -1,6 +1,5 @@
 import type { Logger } from 'pino';
 import { AuditKey } from '../audit/signature.ts';
-import { policyEnd } from '../policy/end.ts';
 import { reviewer } from './access/kubernetes/reviewer.ts';
 import { Tokens } from './access/tokens.ts';
 import { makeApp } from './api/app.ts';
@@ -13,33 +12,34 @@ import { Sealer } from './audit/sealer.ts';
 import type { Config } from './config.ts';
 import { type Counting, makeCounting } from './counting.ts';
 import { SETTLING_MS } from './counts/shown.ts';
-import { hits, summed } from './counts/tally.ts';
 import { Events, type PolicyEvent } from './events/events.ts';
 import { FleetEvents, standing } from './events/fleet-events.ts';
 import { HaltEvents } from './events/halt-events.ts';
-import { endOf, eventOf, resultOf } from './events/policy-events.ts';
+import { endedBy, eventOf, resultOf } from './events/policy-events.ts';
 import { filterModuleAt } from './explain/filter-module.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { Halts } from './fleet/halts.ts';
 import { Guard } from './guardrails/guard.ts';
+import { makeLifecycle } from './lifecycle/lifecycle.ts';
+import { injectedEnough } from './lifecycle/stop-reasons.ts';
 import { addGauges, makeMetrics } from './metrics.ts';
 import { Peers } from './replicas/peers.ts';
-import { pause, type Runtime } from './runtime.ts';
+import type { Runtime } from './runtime.ts';
 import { makeClient } from './store/client.ts';
 import { EtcdStore } from './store/etcd.ts';
 import { EtcdAuditLog } from './store/etcd-audit.ts';
 import { EtcdHalts } from './store/etcd-halts.ts';
 import { Follower } from './store/follower.ts';
+import { EtcdHistory } from './store/history.ts';
 import type { StoredPolicy } from './store/store.ts';
 
 /** The version of the control plane and of what it says of itself. */
 export const VERSION = '0.1.0';
 
-/** How long an ended policy stays readable before its lease sweeps it, in seconds. */
+/** How long an ended policy stays where it was before it is in the history alone, in seconds. */
 const KEEP_ENDED_SECONDS = 60;
 const REGISTER_AGAIN_MS = 1000;
-/** Between tries to audit the end of a policy. The key keeps its place so long that one succeeds once etcd is back. */
-const NOTE_END_AGAIN_MS = 1000;
+const DAY_MS = 86_400_000;
 
 export interface Surroundings {
   readonly config: Config;
@@ -66,6 +66,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
   const store = new EtcdStore(client, runtime, { keepEndedSeconds: KEEP_ENDED_SECONDS, auditKey, audited });
   const haltStore = new EtcdHalts(client, runtime, { auditKey, audited });
   const audit = new EtcdAuditLog(client);
+  const history = new EtcdHistory(client, runtime, { auditKey, audited });
   const metrics = makeMetrics();
   const events = new Events(() => runtime.clock.now());
   let serving = true;
@@ -86,7 +87,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
     log: audit,
     runtime,
     key: auditKey,
-    keepMs: config.auditKeepDays * 86_400_000,
+    keepMs: config.auditKeepDays * DAY_MS,
     keepEntries: config.auditKeepEntries,
     removed: (anchor) => log.info({ anchor }, 'old audit entries removed'),
     failed: (error) => log.warn({ err: error }, 'old audit entries are not removed yet'),
@@ -101,8 +102,14 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
     changed: (changes) => {
       counting.counts.change(changes);
       fleet.change(changes);
-      if (followed) for (const change of changes) tell(eventOf(change));
+      if (!followed) return;
+      for (const change of changes) {
+        tell(eventOf(change));
+        const run = endedBy(change);
+        if (run !== undefined) tellResult(run);
+      }
     },
+    renewed: (policies) => fleet.renewed(policies),
     ready: () => {
       followed = true;
       log.info('the policies are there');
@@ -134,6 +141,18 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
     name: start,
     fresh: copy.fresh,
     spent: (policy) => fleet.reconsider(policy),
+    stopped: (stored, hits, limit) => void lifecycle.ending.end(stored, injectedEnough(hits, limit, runtime.clock.now())),
+    log,
+  });
+
+  const lifecycle = makeLifecycle({
+    store,
+    history,
+    counts: () => counting.counts,
+    config,
+    runtime,
+    fresh: copy.fresh,
+    serving: () => serving,
     log,
   });
 
@@ -160,10 +179,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
     woken: () => metrics.wakes.inc(),
     guard: (entry, identity) => guard.allowed(entry, identity),
     leftOut: (policies) => log.error({ policies }, 'policies are left out: with them a ruleset would be larger than a filter takes'),
-    ended: (stored) => {
-      void noteEnd(stored);
-      if (followed) tellEnd(stored);
-    },
+    ended: (stored) => void lifecycle.ending.over(stored),
   });
   const fleetEvents = new FleetEvents(
     runtime,
@@ -175,29 +191,13 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
   const tell = (event: PolicyEvent | undefined): void => {
     if (event !== undefined) events.tell(event);
   };
-  const tellEnd = (stored: StoredPolicy): void => {
-    tell(endOf(stored));
-    // The last reports are on their way.
+  /** What a run did that has ended, once its last reports are there. */
+  const tellResult = (run: StoredPolicy): void => {
+    const endedAt = runtime.clock.now();
     runtime.timers.after(SETTLING_MS, () => {
-      const run = counting.counts.current(stored.policy.metadata.name);
-      if (serving && run?.appliedAt === stored.appliedAt) tell(resultOf(stored, hits(summed(run.totals))));
+      const result = counting.counts.result(run.policy.metadata.name, run.appliedAt, endedAt);
+      if (serving && result !== null) tell(resultOf(run, result));
     });
-  };
-
-  const noteEnd = async (stored: StoredPolicy): Promise<void> => {
-    const origin = {
-      actor: { name: 'hfi', role: 'control-plane' },
-      address: config.replica,
-      time: policyEnd(stored.policy, stored.appliedAt),
-    };
-    for (let tries = 1; serving; tries++) {
-      try {
-        return await store.noteEnd(stored, origin);
-      } catch (error) {
-        if (tries === 1) log.warn({ err: error, policy: stored.policy.metadata.name }, 'the end of a policy is not audited yet');
-        await pause(runtime, NOTE_END_AGAIN_MS);
-      }
-    }
   };
 
   const peers = new Peers({ self: config.replica, replicas: () => follower.replicas, fetch: ask });
@@ -205,6 +205,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
     runtime,
     store,
     audit,
+    history,
     copy,
     fleet,
     counts: counting.counts,
@@ -262,6 +263,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
       follower.start();
       sealer.start();
       retention.start();
+      lifecycle.start();
       if (config.advertiseUrl !== undefined) void register(config.advertiseUrl);
     },
     async drain() {
@@ -274,6 +276,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
       sealer.stop();
       retention.stop();
       halts.stop();
+      lifecycle.stop();
       fleet.stop();
       fleetEvents.stop();
       counting.stop();

@@ -8,6 +8,7 @@ import type { Runtime } from './runtime.ts';
 import type { EtcdClient } from './store/client.ts';
 import { CountsFollower } from './store/counts-follower.ts';
 import { CountsStore } from './store/counts-store.ts';
+import type { StoredPolicy } from './store/store.ts';
 
 export interface CountingOptions {
   readonly makeClient: () => EtcdClient;
@@ -18,6 +19,8 @@ export interface CountingOptions {
   readonly fresh: () => boolean;
   /** Told when a fleet-wide limit of a policy is reached, or known not to be. */
   readonly spent: (policy: string) => void;
+  /** Told when a policy has hit as many requests as its `stopWhen` says. */
+  readonly stopped: (stored: StoredPolicy, hits: number, limit: number) => void;
   readonly log: Logger;
 }
 
@@ -32,12 +35,13 @@ export interface Counting {
 }
 
 /** Puts the counting together. */
-export function makeCounting({ makeClient, runtime, metrics, name, fresh, spent, log }: CountingOptions): Counting {
+export function makeCounting({ makeClient, runtime, metrics, name, fresh, spent, stopped, log }: CountingOptions): Counting {
   const store = new CountsStore(makeClient());
   const note = (what: string, details: Record<string, unknown>): void => log.info(details, what);
   const counts = new Counts(runtime, {
     grew: (run, proxy) => keeper.grew(run, proxy),
     spent,
+    stopped,
     ignored: (reason) => metrics.ignored.inc({ reason }),
     fresh,
     over: (run) => {

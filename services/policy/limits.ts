@@ -6,6 +6,9 @@ export const LIMITS = {
   rampMs: 604_800_000,
   /** Longest life of a rule, in seconds: thirty days. */
   durationSeconds: 2_592_000,
+  /** Shortest and longest lease of a policy's owner, in milliseconds. */
+  leastLeaseMs: 5000,
+  mostLeaseMs: 3_600_000,
   /** Rules in one policy. */
   rules: 10_000,
   /** Bytes of a body that a rule gives. */

@@ -1,9 +1,11 @@
 import { z } from '@hono/zod-openapi';
+import { durationText } from './delay.ts';
 import { atMostEntries } from './entries.ts';
 import { fault } from './fault.ts';
 import { labelName } from './label.ts';
 import { LIMITS } from './limits.ts';
 import { match } from './match.ts';
+import { stopWhen } from './stop-when.ts';
 
 /**
  * The policy model. This is its only description: the API's validation, `/openapi.json`, the JSON Schema, the TypeScript
@@ -54,6 +56,16 @@ export const policySpec = z
       .default('enforce')
       .describe('`shadow` only counts what the policy would have done, and marks it in the access log; it touches nothing.'),
     priority: z.int().min(-1_000_000).max(1_000_000).default(0).describe('Higher is asked first; equal ones go by name.'),
+    lease: durationText(LIMITS.leastLeaseMs, LIMITS.mostLeaseMs, '5s and 1h')
+      .optional()
+      .describe(
+        'The policy ends everywhere unless somebody renews it within this time, again and again: `hfi policy apply --hold` does. Missing: it needs nobody.',
+      ),
+    stopWhen: stopWhen
+      .optional()
+      .describe(
+        'The policy ends everywhere, and for good, as soon as one of these holds. Missing: nothing but its time or somebody ends it.',
+      ),
     rules: z
       .array(rule)
       .min(1)

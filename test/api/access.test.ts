@@ -26,6 +26,7 @@ describe('API: who may do what, and when', () => {
     '/v1/rollout?revision=1',
     '/v1/audit',
     '/v1/audit/seals',
+    '/v1/history',
     '/v1/status',
   ];
   const roles: [Role, { reads: boolean; writes: boolean; polls: boolean }][] = [

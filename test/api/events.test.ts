@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { runKey } from '../../services/control-plane/ruleset/rule-key.ts';
 import { Replica, TOKENS } from '../support/control-plane.ts';
 import { Etcd } from '../support/etcd.ts';
 import { Processes, until } from '../support/processes.ts';
+import { report } from '../support/report.ts';
 
 const fault = { abort: { httpStatus: 503 } };
 
@@ -90,13 +92,33 @@ describe('api: GET /v1/events', function () {
     }
   });
 
-  it('tells that a policy has ended, and 5 s later that it hit nothing', async () => {
+  it('tells that a policy has ended and why, and 5 s later that it hit nothing', async () => {
     const watcher = await Watcher.at(replica);
+    const of = (what: string, policy: string): unknown[] =>
+      watcher.of(what).flatMap(({ data }) => (data.policy === policy ? [data.message] : []));
     await replica.put('short', { rules: [{ fault: { ...fault, duration_seconds: 1 } }] });
-    await until(async () => watcher.of('ended').length === 1, 'it has ended');
-    assert.match(String(watcher.of('ended')[0]?.data.message), /^policy\/short has ended$/);
-    await until(async () => watcher.of('result').length === 1, 'the result is told', 15_000);
-    assert.match(String(watcher.of('result')[0]?.data.message), /INCONCLUSIVE/);
+    const deleted = await replica.put('gone', { selector: { namespace: 'demo' }, rules: [{ fault }], stopWhen: [{ injected: 5 }] });
+    const { appliedAt } = (deleted.body.policy as { metadata: { appliedAt: string } }).metadata;
+    await until(async () => watcher.of('created').length === 2, 'both are there');
+    await report(replica, [{ key: runKey('gone', Date.parse(appliedAt)), injected: 6 }]);
+    await until(async () => of('ended', 'short').length === 1 && of('ended', 'gone').length === 1, 'both have ended');
+    assert.deepEqual(of('ended', 'short'), ['policy/short has ended: expired, the time of its last rule was over']);
+    assert.deepEqual(of('ended', 'gone'), ['policy/gone has ended: stopped, 6 requests were hit, and stopWhen says 5']);
+    await replica.ask('DELETE', '/v1/policies/gone');
+    await until(async () => of('result', 'short').length === 1 && of('result', 'gone').length === 1, 'the results are told', 15_000);
+    assert.deepEqual(of('result', 'short'), ['policy/short is INCONCLUSIVE: it hit no request']);
+    assert.deepEqual(of('result', 'gone'), ['policy/gone hit 6 requests']);
+    assert.deepEqual(of('deleted', 'gone'), [], 'what has ended is not deleted once more');
+    watcher.leave();
+  });
+
+  it('tells what came of a policy that was deleted, or applied anew, too', async () => {
+    const watcher = await Watcher.at(other);
+    await other.put('again', { rules: [{ fault }] });
+    await other.put('again', { rules: [{ fault }], priority: 1 });
+    await other.ask('DELETE', '/v1/policies/again');
+    const results = (): unknown[] => watcher.of('result').filter(({ data }) => data.policy === 'again');
+    await until(async () => results().length === 2, 'both results are told', 15_000);
     watcher.leave();
   });
 

@@ -32,6 +32,7 @@ class Side {
     this.counts = new Counts(this.runtime, {
       grew: (run, proxy) => this.#keeper.grew(run, proxy),
       spent: () => {},
+      stopped: () => {},
       ignored: (reason) => assert.fail(reason),
       fresh: () => true,
       over: () => {},
@@ -115,7 +116,6 @@ describe('API: counts in etcd', function () {
       createdAt: Date.UTC(2026, 0, 1),
       appliedAt: Date.UTC(2026, 0, 1),
       revision: 1,
-      lease: '0',
     };
     sides = ['one', 'two'].map((name) => new Side(client, stored, name));
     await until(() => sides.every(({ counts }) => counts.loaded), 'both have read');

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { COUNTERS } from '../../services/control-plane/counts/tally.ts';
-import { keyText, runKey } from '../../services/control-plane/ruleset/rule-key.ts';
+import { runKey } from '../../services/control-plane/ruleset/rule-key.ts';
 import type { PolicyInput } from '../../services/policy/schema.ts';
-import { Replica, type Reply } from '../support/control-plane.ts';
+import { Replica } from '../support/control-plane.ts';
 import { Etcd } from '../support/etcd.ts';
 import { Processes, until } from '../support/processes.ts';
+import { report } from '../support/report.ts';
 
 const fault = { abort: { httpStatus: 503 } };
 const spec = { rules: [{ fault }] };
-const EPOCH = '00000000000000aa';
 
 type Counts = { readonly [counter: string]: number };
 
@@ -32,27 +32,6 @@ async function apply(replica: Replica, name: string, given: PolicyInput['spec'] 
   const { metadata } = body.policy as { metadata: { appliedAt: string; resourceVersion: string } };
   assert.equal((await replica.ask('GET', `/v1/policies/${name}/counts?revision=${metadata.resourceVersion}`)).status, 200);
   return runKey(name, Date.parse(metadata.appliedAt));
-}
-
-function report(
-  replica: Replica,
-  rules: readonly { readonly key: bigint; readonly [counter: string]: number | bigint }[],
-  more: { readonly proxy?: string; readonly epoch?: string; readonly headers?: Record<string, string>; readonly body?: string } = {},
-): Promise<Reply> {
-  const body = more.body ?? JSON.stringify({ rules: rules.map(({ key, ...counts }) => ({ key: keyText(key), ...counts })) });
-  return replica.ask('POST', '/v1/reports', {
-    role: 'proxy',
-    body,
-    headers: {
-      'content-type': 'application/json',
-      'x-hfi-proxy': more.proxy ?? 'proxy-1',
-      'x-hfi-namespace': 'demo',
-      'x-hfi-workload': 'frontend-v1',
-      'x-hfi-labels': 'app=frontend',
-      'x-hfi-epoch': more.epoch ?? EPOCH,
-      ...more.headers,
-    },
-  });
 }
 
 async function countsOf(replica: Replica, name: string): Promise<PolicyCounts> {

@@ -120,6 +120,25 @@ const CASES: Readonly<Record<string, Case>> = {
     forbidden: none,
     path: '/v1/rollout?revision=1',
   },
+  'post /v1/policies/{name}/renew': {
+    good: async (r) => {
+      await r.put('renewed', { ...spec, lease: '1h' });
+      return r.ask('POST', '/v1/policies/renewed/renew');
+    },
+    status: 200,
+    bad: (r) => r.ask('POST', '/v1/policies/nowhere/renew'),
+    refused: 404,
+    forbidden: ['viewer', 'proxy'],
+    path: '/v1/policies/renewed/renew',
+  },
+  'get /v1/history': {
+    good: (r) => r.ask('GET', '/v1/history'),
+    status: 200,
+    bad: (r) => r.ask('GET', '/v1/history?limit=0'),
+    refused: 400,
+    forbidden: none,
+    path: '/v1/history',
+  },
   'get /v1/audit/seals': {
     good: (r) => r.ask('GET', '/v1/audit/seals'),
     status: 200,

@@ -282,4 +282,24 @@ describe('API: what a token of namespace demo sees and does', function () {
     assert.deepEqual([...text.matchAll(/^data: .*$/gm)].length, 1, text);
     assert.equal((await as('editor', 'DELETE', '/v1/policies/mine')).status, 200);
   });
+
+  it('reads of the history the runs of its own policies, and renews no lease of others', async () => {
+    const held = (namespace: string) => ({ ...spec({ namespace }), lease: '5m' });
+    for (const [name, namespace] of [
+      ['held-shop', 'shop'],
+      ['held-demo', 'demo'],
+    ] as const) {
+      assert.equal((await one.put(name, held(namespace))).status, 201);
+      const renewed = await as('editor', 'POST', `/v1/policies/${name}/renew`);
+      assert.equal(renewed.status, namespace === 'demo' ? 200 : 404, renewed.text);
+      assert.equal((await one.ask('DELETE', `/v1/policies/${name}`)).status, 200);
+    }
+    const seen = names(await as('viewer', 'GET', '/v1/history?limit=100'));
+    assert.ok(seen.includes('held-demo') && !seen.includes('held-shop'), seen.join(' '));
+    assert.deepEqual(names(await as('viewer', 'GET', '/v1/history?policy=held-shop')), []);
+    // A page of one goes on behind what is left out.
+    const first = await as('viewer', 'GET', '/v1/history?limit=1');
+    const next = await as('viewer', 'GET', `/v1/history?limit=100&cursor=${String(first.body.nextCursor)}`);
+    assert.deepEqual([...names(first), ...names(next)], seen);
+  });
 });

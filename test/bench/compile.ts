@@ -115,7 +115,7 @@ async function changesOfOne(rounds: number): Promise<number[]> {
     woken: () => {},
     ended: () => {},
   });
-  const stored = policies(10_000).map((one): StoredPolicy => ({ ...one, createdAt: one.appliedAt, revision: 1, lease: '0' }));
+  const stored = policies(10_000).map((one): StoredPolicy => ({ ...one, createdAt: one.appliedAt, revision: 1 }));
   fleet.change(stored.map((after) => ({ name: after.policy.metadata.name, before: undefined, after })));
   const woken = new Set<number>();
   const poll = async (i: number, has: string): Promise<void> => {

@@ -31,6 +31,7 @@ describe('hfi: what is printed where', function () {
       { schema: 'policy-apply', args: () => ['policy', 'apply', '-f', file, '--dry-run'] },
       { schema: 'policy-get', args: () => ['policy', 'get', 'slow'] },
       { schema: 'policy-list', args: () => ['policy', 'list'] },
+      { schema: 'policy-history', args: () => ['policy', 'history'] },
       { schema: 'policy-describe', args: () => ['policy', 'describe', 'slow'] },
       { schema: 'proxy-list', args: () => ['proxy', 'list'] },
       { schema: 'status', args: () => ['status'] },
@@ -83,6 +84,7 @@ describe('hfi: what is printed where', function () {
   });
 
   it('apply: results on stdout, whom it selects on stderr', async () => {
+    await stack.server.poll({ name: 'sidecar-of-frontend' });
     const { stdout, stderr } = await stack.hfi(['policy', 'apply', '-f', file]);
     assert.equal(stdout, 'policy/slow configured\n');
     assert.match(stderr, /selects 1 proxy/);
@@ -176,7 +178,7 @@ describe('hfi: completion', () => {
       return stdout.trim().split('\n');
     };
     assert.deepEqual(await words('hfi', 'pol'), ['policy']);
-    assert.deepEqual((await words('hfi', 'policy', '')).sort(), ['apply', 'delete', 'describe', 'diff', 'get', 'list', 'wait']);
+    assert.deepEqual((await words('hfi', 'policy', '')).sort(), ['apply', 'delete', 'describe', 'diff', 'get', 'history', 'list', 'wait']);
     assert.deepEqual(await words('hfi', 'context', 'u'), ['use']);
   });
   for (const shell of ['zsh', 'fish']) {

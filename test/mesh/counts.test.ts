@@ -260,3 +260,40 @@ describe('mesh: a limit for the fleet', function () {
     await until(async () => (await injected()) === 3, 'they are counted', 5000);
   });
 });
+
+describe('mesh: stopWhen', function () {
+  this.timeout(60_000);
+  let mesh: Mesh;
+  after(() => mesh.end());
+
+  it('ends the whole policy on all proxies once they have hit so many together, whichever rule did', async () => {
+    mesh = await Mesh.start(await Processes.begin());
+    const sidecars = await Promise.all(['left', 'right'].map((name) => mesh.sidecar(name)));
+    const posts = { match: { method: { exact: 'POST' } }, fault };
+    await mesh.apply('stops', { rules: [posts, { fault }], stopWhen: [{ injected: 40 }] });
+    let faulted = 0;
+    const hitAll = async (): Promise<number[]> => {
+      const answers = await Promise.all(
+        sidecars.flatMap(({ inbound }) => ['GET', 'POST'].map((method) => send(inbound, { method }).then(({ status }) => status))),
+      );
+      faulted += answers.filter((status) => status === 503).length;
+      return answers;
+    };
+    while (faulted < 20) await hitAll();
+    const status = async () => (await mesh.replica.ask('GET', '/v1/policies/stops')).body.status as { phase: string; end: { why: string } };
+    await until(async () => (await counted()).total.injected === faulted, 'all are counted', 5000);
+    assert.equal((await status()).phase, 'active');
+    while (faulted < 40) await hitAll();
+    const reached = performance.now();
+    await until(async () => (await hitAll()).every((answer) => answer === 200), 'none is faulted any more', 5000);
+    assert.ok(performance.now() - reached < 1500, `${performance.now() - reached} ms late`);
+    await until(async () => (await status()).phase === 'ended', 'it has ended');
+    assert.match((await status()).end.why, /^\d{2,} requests were hit, and stopWhen says 40$/);
+    // The other rule hit as well, and nothing begins anew.
+    for (let i = 0; i < 5; i++) assert.deepEqual(await hitAll(), [200, 200, 200, 200]);
+    await until(async () => (await counted()).total.injected === faulted, 'all are counted', 5000);
+  });
+
+  const counted = async (): Promise<PolicyCounts> =>
+    (await mesh.replica.ask('GET', '/v1/policies/stops/counts')).body as unknown as PolicyCounts;
+});

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Replica } from '../support/control-plane.ts';
 import { send, sendMany, statuses } from '../support/load.ts';
 import { Mesh } from '../support/mesh.ts';
 import { Processes } from '../support/processes.ts';
@@ -24,5 +25,23 @@ describe('mesh: ends', function () {
     await sleep(end - Date.now() + 30);
     assert.deepEqual(statuses(await sendMany(sidecar.inbound, 50, 4)), { 200: 50 });
     assert.ok(((await sidecar.metric('lease_remaining_seconds')) ?? 0) > 30);
+  });
+
+  it("a policy with an owner's lease goes on while it is renewed, and ends in every proxy when it isn't", async () => {
+    const replica = await Replica.start(mesh.processes, mesh.etcd.url, { port: mesh.replica.port });
+    mesh.replica = replica;
+    const sidecars = await Promise.all(['held-1', 'held-2'].map((name) => mesh.sidecar(name)));
+    await mesh.apply('held', { lease: '5s', rules: [{ fault: { abort: { httpStatus: 503 } } }] });
+    let until = 0;
+    for (let i = 0; i < 6; i++) {
+      await sleep(1000);
+      const { body } = await replica.ask('POST', '/v1/policies/held/renew');
+      until = Date.parse(body.until as string);
+      for (const { inbound } of sidecars) assert.equal((await send(inbound)).status, 503);
+    }
+    await sleep(until - Date.now() - 200);
+    for (const { inbound } of sidecars) assert.equal((await send(inbound)).status, 503);
+    await sleep(until - Date.now() + 100);
+    for (const { inbound } of sidecars) assert.deepEqual(statuses(await sendMany(inbound, 20, 4)), { 200: 20 });
   });
 });

@@ -43,6 +43,8 @@ describe("the control plane's configuration", () => {
     ['HFI_STALE_MS', '999'],
     ['HFI_AUDIT_KEEP_DAYS', '-1'],
     ['HFI_AUDIT_KEEP_ENTRIES', 'many'],
+    ['HFI_HISTORY_KEEP_DAYS', 'long'],
+    ['HFI_HISTORY_KEEP_RUNS', '-1'],
     ['HFI_AUDIT_KEY_FILE', '/nowhere/audit.key'],
     ['HFI_AUDIT_KEY_FILE', '/dev/null'],
     ['HFI_WRITES_PER_SECOND', '0'],

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Counts, type Ignored, KEEP_GONE_MS, type Report } from '../../services/control-plane/counts/counts.ts';
-import type { Run } from '../../services/control-plane/counts/run.ts';
+import { fromValue } from '../../services/control-plane/counts/proxy-counts.ts';
+import { GONE, type Run } from '../../services/control-plane/counts/run.ts';
 import { partsOf, shownRun } from '../../services/control-plane/counts/shown.ts';
 import { hits, summed, type Tally } from '../../services/control-plane/counts/tally.ts';
 import { ruleKey, runKey } from '../../services/control-plane/ruleset/rule-key.ts';
@@ -18,6 +19,7 @@ class Case {
   readonly spent: string[] = [];
   readonly grew: string[] = [];
   readonly over: Run[] = [];
+  readonly stopped: [name: string, hits: number, limit: number][] = [];
   fresh = true;
   readonly counts: Counts;
   #revision = 1;
@@ -26,6 +28,7 @@ class Case {
     const events = {
       grew: (run: Run, proxy: string) => void this.grew.push(`${run.policy} ${proxy}`),
       spent: (name: string) => void this.spent.push(name),
+      stopped: ({ policy: { metadata } }: StoredPolicy, all: number, limit: number) => void this.stopped.push([metadata.name, all, limit]),
       ignored: (reason: Ignored) => void this.ignored.push(reason),
       fresh: () => this.fresh,
       over: (run: Run) => void this.over.push(run),
@@ -41,7 +44,6 @@ class Case {
       createdAt: now,
       appliedAt: now,
       revision: this.#revision++,
-      lease: '0',
       chosen,
     };
     this.counts.change([{ name, before, after }]);
@@ -226,6 +228,93 @@ describe('counts of the fleet', () => {
     assert.equal(verdict(), 'inconclusive');
     c.report(p, { injected: 1, dice: 5 });
     assert.equal(verdict(), 'effective');
+  });
+
+  it('say of a policy that was ended before its time what came of it since then', () => {
+    const c = new Case();
+    const p = c.apply('p', { rules: [{ fault: { ...fault, duration_seconds: 3600 } }] });
+    const by = { name: 'hfi', role: 'control-plane' };
+    const ended = { ...p, ended: { at: c.runtime.clock.now(), reason: 'stopped', why: '', by } } as const;
+    const verdict = (): string => shownRun(ended, partsOf(c.counts.run('p', p.appliedAt), 0), c.runtime.clock.now()).verdict;
+    assert.equal(verdict(), 'settling');
+    c.runtime.advance(5000);
+    assert.equal(verdict(), 'inconclusive');
+    c.report(p, { shadow: 1 });
+    assert.equal(verdict(), 'effective');
+  });
+
+  it('say of a run that is over what it did in all, for as long as it is known', () => {
+    const c = new Case();
+    const p = c.apply('p', { rules: [{ fault }, { fault }] });
+    c.report(p, { injected: 2, dice: 1 });
+    c.report(p, { injected: 3, abort: 3 }, { rule: 1 });
+    c.remove('p');
+    const none = c.apply('none', one);
+    c.remove('none');
+    c.report(p, { injected: 4, dice: 1 });
+    const now = c.runtime.clock.now();
+    const result = c.counts.result('p', p.appliedAt, now);
+    assert.deepEqual([result?.verdict, result?.total.matched, result?.total.injected, result?.total.kinds.abort], ['effective', 8, 7, 3]);
+    assert.equal(c.counts.result('none', none.appliedAt, now)?.verdict, 'inconclusive');
+    // Applied before this replica began, and nobody counted anything.
+    assert.equal(c.counts.result('before', now - 1000, now)?.verdict, 'inconclusive');
+    c.runtime.advance(700_000);
+    assert.equal(c.counts.result('p', p.appliedAt, now), null, 'swept, so it must not say that there was nothing');
+  });
+
+  it('stop a policy whose rules have hit as many together as stopWhen says', () => {
+    const c = new Case();
+    const p = c.apply('p', { rules: [{ fault }, { fault }], stopWhen: [{ injected: 9 }, { injected: 5 }] });
+    assert.deepEqual([...c.counts.over(p)], [0, 1], 'not before what was counted earlier is known');
+    c.counts.listed(() => true);
+    assert.deepEqual([...c.counts.over(p)], []);
+    c.report(p, { injected: 2 });
+    c.report(p, { shadow: 2 }, { rule: 1, proxy: 'b' });
+    assert.deepEqual([c.stopped, [...c.counts.over(p)]], [[], []]);
+    c.report(p, { injected: 4 });
+    c.report(p, { injected: 7 });
+    assert.deepEqual([c.stopped, [...c.counts.over(p)]], [[['p', 6, 5]], [0, 1]]);
+    // Whatever of it changes, until its end is written.
+    c.counts.change([{ name: 'p', before: p, after: p }]);
+    assert.deepEqual(c.stopped[1], ['p', 9, 5]);
+    const by = { name: 'hfi', role: 'control-plane' };
+    c.counts.change([{ name: 'p', before: p, after: { ...p, ended: { at: 0, reason: 'stopped', why: '', by } } }]);
+    assert.equal(c.stopped.length, 2);
+    c.runtime.advance(5);
+    const again = c.apply('p', { rules: [{ fault }], stopWhen: [{ injected: 5 }] });
+    assert.deepEqual([c.stopped.length, [...c.counts.over(again)]], [2, []], 'another apply begins anew');
+  });
+
+  it('stop a policy by what is read from etcd too, and by what is left when its proxies are gone', () => {
+    const c = new Case();
+    c.counts.listed(() => true);
+    const p = c.apply('p', { rules: [{ fault }, { fault }], stopWhen: [{ injected: 9 }] });
+    const key = { policy: 'p', appliedAt: p.appliedAt };
+    const counts = (injected: number) => fromValue({ epochs: { [EPOCH]: { 0: { injected, dice: 2 }, 1: { injected: 1 } } } });
+    c.report(p, { injected: 3 });
+    c.counts.take({ key: { ...key, proxy: 'a' }, counts: counts(5), revision: 1, by: '' });
+    const all = (): (number | undefined)[] => [c.counts.current('p')?.hits, hits(c.total('p'))];
+    assert.deepEqual(all(), [6, 6]);
+    c.counts.take({ key: { ...key, proxy: GONE }, counts: counts(5), revision: 2, by: '' });
+    c.counts.drop({ ...key, proxy: 'a' });
+    assert.deepEqual([all(), c.stopped], [[6, 6], []]);
+    c.counts.take({ key: { ...key, proxy: 'b' }, counts: counts(2), revision: 3, by: '' });
+    assert.deepEqual([all(), c.stopped], [[9, 9], [['p', 9, 9]]]);
+    const restarted = new Case();
+    restarted.counts.change([{ name: 'p', before: undefined, after: p }]);
+    restarted.counts.take({ key: { ...key, proxy: GONE }, counts: counts(8), revision: 3, by: '' });
+    restarted.counts.listed(() => true);
+    assert.deepEqual([restarted.stopped, restarted.spent, [...restarted.counts.over(p)]], [[['p', 9, 9]], ['p'], [0, 1]]);
+  });
+
+  it('stop a policy also when a rule had reached its own limit before', () => {
+    const c = new Case();
+    c.counts.listed(() => true);
+    const p = c.apply('p', { rules: [{ match: { limit: { fleet: 2 } }, fault }], stopWhen: [{ injected: 3 }] });
+    c.report(p, { injected: 2 });
+    assert.deepEqual(c.stopped, []);
+    c.report(p, { injected: 3 });
+    assert.deepEqual(c.stopped, [['p', 3, 3]]);
   });
 
   it('stay bounded, however many proxies and runs there are said to be', () => {

@@ -36,7 +36,6 @@ describe('ruleset compiler', () => {
       createdAt: NOW,
       appliedAt: NOW,
       revision: 1,
-      lease: '0',
     });
     const told: string[][] = [];
     const compiler = new Compiler(
@@ -56,7 +55,6 @@ describe('ruleset compiler', () => {
       createdAt: NOW,
       appliedAt: NOW,
       revision: 1,
-      lease: '0',
     };
     let over: readonly number[] = [];
     const compiler = new Compiler(

@@ -1,5 +1,5 @@
 import { Flags } from '@oclif/core';
-import { auditFilters, auditQuery } from '../../audit-query.ts';
+import { auditFilters, auditQuery, howInWords } from '../../audit-query.ts';
 import { HfiCommand } from '../../base.ts';
 import { taken } from '../../client.ts';
 import { whatIsHalted } from '../../halts.ts';
@@ -38,6 +38,7 @@ export default class AuditList extends HfiCommand {
       { title: 'from', of: ({ address }) => address },
       { title: 'action', of: ({ action }) => action },
       { title: 'about', of: (entry) => about(entry) },
+      { title: 'how', of: howInWords },
     ]);
     if (page.nextCursor !== null && this.format === 'table') this.note(`More: the same command with --cursor ${page.nextCursor}`);
   }

@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { durationMs, HfiCommand, type TargetFlags } from '../../base.ts';
-import { Refusal, taken } from '../../client.ts';
+import { makeClient, Refusal, taken } from '../../client.ts';
 import { asLines, type PolicyDocument, readDocuments } from '../../documents.ts';
 import { EXIT } from '../../exit-codes.ts';
 import { Failure } from '../../failure.ts';
@@ -14,6 +14,9 @@ interface Applied {
   readonly proxies: readonly string[];
   readonly policy: PolicyResource;
 }
+
+/** Long enough for a laptop's network to come back, short enough to be no harm. */
+const DEFAULT_LEASE = '30s';
 
 export default class PolicyApply extends HfiCommand {
   static override summary = 'Create or change policies from files.';
@@ -31,6 +34,10 @@ export default class PolicyApply extends HfiCommand {
     {
       description: 'Apply it for two minutes',
       command: '<%= config.bin %> policy apply -f examples/abort-policy.yaml --duration-seconds 120',
+    },
+    {
+      description: 'Apply it for as long as this command runs, and at most 30 s longer if this machine is lost',
+      command: '<%= config.bin %> policy apply -f examples/abort-policy.yaml --hold',
     },
     { description: 'Read it from standard input', command: 'cat examples/abort-policy.yaml | <%= config.bin %> policy apply -f -' },
   ];
@@ -52,6 +59,16 @@ export default class PolicyApply extends HfiCommand {
       exclusive: ['wait'],
       description: 'Let the control plane check everything, and change nothing.',
     }),
+    hold: Flags.boolean({
+      default: false,
+      exclusive: ['dry-run'],
+      description:
+        "Keep the policies going, show how they are, and delete them at Ctrl-C. When this command or its machine is gone, they end by their owner's lease (spec.lease).",
+    }),
+    lease: Flags.string({
+      helpValue: '30s',
+      description: "The owner's lease of every policy, whatever the file says: 5s to 1h. With --hold 30s where the file has none.",
+    }),
     'duration-seconds': Flags.integer({
       min: 0,
       helpValue: 'S',
@@ -67,12 +84,32 @@ export default class PolicyApply extends HfiCommand {
     this.target(flags);
     const { documents, wrong } = await readDocuments(flags.filename, flags.recursive, timeoutMs);
     for (const { value } of documents) override(value, flags['duration-seconds'], flags['start-delay-ms']);
+    for (const { value } of documents) setLease(value, flags.lease, flags.hold);
     const checked = await this.check(flags, documents, [...wrong, ...twins(documents)]);
     const applied = flags['dry-run'] ? checked : await this.applyAll(flags, documents);
     if (this.format !== 'table') await this.printValue({ dryRun: flags['dry-run'], items: applied });
     // The check asked all replicas; a change is answered by one of them.
     for (const one of checked) this.warnIfNobody(one);
-    if (flags.wait) await this.waitForAll(flags, applied, timeoutMs);
+    await Promise.all([flags.wait && this.waitForAll(flags, applied, timeoutMs), flags.hold && this.holdAll(flags, applied)]);
+  }
+
+  /** Stays until Ctrl-C. */
+  private async holdAll(flags: TargetFlags, applied: readonly Applied[]): Promise<void> {
+    const { hold, heldOf, endOnSignal } = await import('../../hold.ts');
+    const { HoldScreen } = await import('../../hold-screen.ts');
+    const target = this.target(flags);
+    const screen = new HoldScreen(process.stderr);
+    const kept = await hold(
+      applied.map(({ policy }) => heldOf(policy)),
+      {
+        client: (timeoutMs) => makeClient({ ...target, timeoutMs }),
+        show: (states) => this.quiet || screen.show(states),
+        note: (line) => this.quiet || screen.note(line),
+        end: endOnSignal(),
+      },
+    );
+    screen.end();
+    if (!kept) process.exitCode = EXIT.refused;
   }
 
   private async put(flags: TargetFlags, { value, name }: PolicyDocument, dryRun: boolean): Promise<Applied> {
@@ -159,6 +196,14 @@ function override(value: unknown, durationSeconds: number | undefined, startDela
     if (durationSeconds !== undefined) fault.duration_seconds = durationSeconds;
     if (startDelayMs !== undefined) fault.start_delay_ms = startDelayMs;
   }
+}
+
+/** Sets the owner's lease, or one where there is none and somebody holds the policy. */
+function setLease(value: unknown, lease: string | undefined, hold: boolean): void {
+  const spec = (value as { spec?: Record<string, unknown> } | null)?.spec;
+  if (typeof spec !== 'object' || spec === null) return;
+  if (lease !== undefined) spec.lease = lease;
+  else if (hold) spec.lease ??= DEFAULT_LEASE;
 }
 
 /** `line:column` of a path. */

@@ -1,50 +1,48 @@
 import { HfiCommand } from '../../base.ts';
-import { taken } from '../../client.ts';
+import { type Client, Refusal, taken } from '../../client.ts';
+import { EXIT } from '../../exit-codes.ts';
 import { haltInWords, haltsOver, resumeCommand } from '../../halts.ts';
+import { endInWords, phaseInWords, untilInWords } from '../../lifecycle-words.ts';
 import { nameArg } from '../../name-arg.ts';
-import { hitsInWords, proxyInWords, ruleCountsInWords, stateInWords } from '../../policy-counts.ts';
+import { hitsInWords, proxyInWords, ruleCountsInWords, verdictInWords } from '../../policy-counts.ts';
 import { timeLeft } from '../../print.ts';
 import { faultInWords, matchInWords, selectorInWords } from '../../words.ts';
 
 export default class PolicyDescribe extends HfiCommand {
   static override summary = 'Show a policy in words, whom it selects, who runs it, and how often it hit.';
+  static override description = 'Of a policy that is over and gone its last run is shown.';
   static override examples = [{ description: 'Who is hit, and until when', command: '<%= config.bin %> policy describe abort-frontend' }];
   static override args = { name: nameArg() };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(PolicyDescribe);
     this.use(flags);
-    const client = this.client(flags);
-    const policy = await taken(await client.v1.policies[':name'].$get({ param: { name: encodeURIComponent(args.name) } }));
-    const rollout = await taken(
-      await client.v1.rollout.$get({
-        query: { revision: policy.metadata.resourceVersion, policy: args.name },
-        header: { prefer: 'wait=0' },
-      }),
-    );
-    const counts = await taken(
-      await client.v1.policies[':name'].counts.$get({
-        param: { name: encodeURIComponent(args.name) },
-        query: { revision: policy.metadata.resourceVersion },
-      }),
-    );
+    const found = await this.found(this.client(flags), args.name);
+    if (this.format !== 'table') return this.printValue(found);
+    const { policy, rollout, counts, halts } = found;
     const { metadata, spec, status } = policy;
-    const halts = haltsOver(spec.selector.namespace, (await taken(await client.v1.halt.$get())).halts);
-    if (this.format !== 'table') return this.printValue({ policy, rollout, counts, halts });
-    this.say(`${metadata.name}  ${stateInWords(status, counts.verdict)}`);
+    const verdict = verdictInWords(counts?.verdict ?? status.result?.verdict ?? 'unknown');
+    this.say(`${metadata.name}  ${phaseInWords(status)}${status.state === 'ended' ? verdict : untilInWords(status)}`);
     for (const halt of halts) this.say(`HALTED     ${haltInWords(halt)}; ${resumeCommand(halt)} lets it go on`);
+    const ended = endInWords(status);
+    if (ended !== undefined) this.say(`Ended      ${ended}`);
+    if (status.lease !== null) this.say(`Lease      ${spec.lease}, until ${status.lease.until} (${timeLeft(status.lease.until)})`);
+    const stops = spec.stopWhen?.map(({ injected }) => `${injected} requests are hit`).join(' or ');
+    if (stops !== undefined) this.say(`Stops      when ${stops}`);
     this.say(`Applied    ${metadata.appliedAt}, version ${metadata.resourceVersion}`);
     this.say(`Selects    ${selectorInWords(spec.selector)}, ${spec.direction} requests, priority ${spec.priority}`);
     spec.rules.forEach((rule, i) => {
       const ends = status.rules[i]?.endsAt ?? null;
-      const counted = counts.rules[i];
+      const counted = counts?.rules[i];
       this.say(
         `${`Rule ${i}`.padEnd(10)} ${matchInWords(rule.match)}: ${faultInWords(rule.fault)}${ends === null ? '' : `, ends in ${timeLeft(ends)}`}`,
       );
       if (counted !== undefined) for (const line of ruleCountsInWords(counted)) this.say(`           ${line}`);
     });
     for (const why of status.heldBack) this.say(`Held back  ${why}`);
-    this.say(`Injected   ${hitsInWords(counts.total, counts.perSecond)}`);
+    const total = counts?.total ?? status.result?.total;
+    if (total !== undefined) this.say(`Injected   ${hitsInWords(total, counts?.perSecond ?? 0)}`);
+    if (rollout === null || counts === null) return;
     const only = status.chosen === null ? '' : ', and it is for no others (hfi guardrails)';
     this.say(`Proxies    ${rollout.acknowledged} of ${rollout.selected} run it${only}`);
     const counted = new Map(counts.proxies.map((proxy) => [proxy.name, proxy]));
@@ -58,5 +56,23 @@ export default class PolicyDescribe extends HfiCommand {
     }
     const missing = [...new Set([...rollout.incomplete, ...counts.incomplete])].sort();
     if (missing.length > 0) this.note(`warning: could not ask replica ${missing.join(', ')}`);
+  }
+
+  /** The policy with who runs it and how often it hit; of one that is over and gone, its last run. */
+  private async found(client: Client, name: string) {
+    const param = { name: encodeURIComponent(name) };
+    try {
+      const policy = await taken(await client.v1.policies[':name'].$get({ param }));
+      const revision = policy.metadata.resourceVersion;
+      const rollout = await taken(await client.v1.rollout.$get({ query: { revision, policy: name }, header: { prefer: 'wait=0' } }));
+      const counts = await taken(await client.v1.policies[':name'].counts.$get({ param, query: { revision } }));
+      const halts = haltsOver(policy.spec.selector.namespace, (await taken(await client.v1.halt.$get())).halts);
+      return { policy, rollout, counts, halts };
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.exit !== EXIT.notFound) throw error;
+      const [policy] = (await taken(await client.v1.history.$get({ query: { policy: name, limit: '1' } }))).items;
+      if (policy === undefined) throw error;
+      return { policy, rollout: null, counts: null, halts: [] };
+    }
   }
 }

@@ -2,8 +2,8 @@ import { Flags } from '@oclif/core';
 import { HfiCommand } from '../../base.ts';
 import { taken } from '../../client.ts';
 import { haltInWords, isHalted, resumeCommand } from '../../halts.ts';
+import { endsIn, phaseInWords } from '../../lifecycle-words.ts';
 import { allPolicies } from '../../policies.ts';
-import { timeLeft } from '../../print.ts';
 
 export default class PolicyList extends HfiCommand {
   static override summary = 'List the policies.';
@@ -35,9 +35,10 @@ export default class PolicyList extends HfiCommand {
         { title: 'rules', of: ({ spec }) => String(spec.rules.length) },
         {
           title: 'state',
-          of: ({ spec, status }) => (status.state === 'active' && isHalted(spec.selector.namespace, halts) ? 'halted' : status.state),
+          of: ({ spec, status }) =>
+            status.state === 'active' && isHalted(spec.selector.namespace, halts) ? 'halted' : phaseInWords(status),
         },
-        { title: 'ends in', of: ({ status }) => timeLeft(status.endsAt) },
+        { title: 'ends in', of: ({ status }) => endsIn(status) },
       ]);
     }
   }

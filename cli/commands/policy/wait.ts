@@ -70,7 +70,7 @@ export default class PolicyWait extends HfiCommand {
     try {
       const { status } = await this.policy(flags, name);
       const reached = status.state === 'ended';
-      return { reached, said: reached ? `ended ${status.endsAt ?? ''}`.trim() : `is still ${status.state}` };
+      return { reached, said: reached ? `ended ${status.end?.at ?? status.endsAt ?? ''}`.trim() : `is still ${status.state}` };
     } catch (error) {
       // It was there when the wait began.
       if (error instanceof Refusal && error.exit === EXIT.notFound) return { reached: true, said: 'was deleted' };

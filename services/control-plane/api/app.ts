@@ -12,10 +12,12 @@ import { explainRoutes, questionSchema } from './explain.ts';
 import { guardrailRoutes } from './guardrails.ts';
 import { halting, haltRoutes } from './halt.ts';
 import { healthRoutes } from './health.ts';
+import { historyRoutes } from './history.ts';
 import { observe } from './observe.ts';
 import type { Parts } from './parts.ts';
 import { policyRoutes } from './policies.ts';
 import { policyCountRoutes } from './policy-counts.ts';
+import { renewRoutes } from './policy-renew.ts';
 import { answerProblem, Problem } from './problem.ts';
 import { proxyRoutes } from './proxies.ts';
 import { reportRoutes, reportSchema } from './reports.ts';
@@ -58,6 +60,8 @@ export function makeApp(parts: Parts) {
 
   const routed = app
     .route('/', policyRoutes(parts))
+    .route('/', renewRoutes(parts))
+    .route('/', historyRoutes(parts))
     .route('/', rulesetRoutes(parts))
     .route('/', reportRoutes(parts))
     .route('/', policyCountRoutes(parts))

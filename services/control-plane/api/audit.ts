@@ -1,4 +1,5 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import { END_REASONS, type EndReason } from '../../policy/lifecycle.ts';
 import { policySpec } from '../../policy/schema.ts';
 import { ROLES } from '../access/caller.ts';
 import { seenOfEntry } from '../access/scope.ts';
@@ -33,6 +34,14 @@ const auditEntry = z
       .describe('What was halted or resumed, null = everything, and the reason of the halt.'),
     token: z.string().optional().describe('The token that was created or revoked, by its name.'),
     resourceVersion: z.string(),
+    end: z
+      .object({ reason: z.enum(Object.keys(END_REASONS) as [EndReason, ...EndReason[]]), why: z.string() })
+      .optional()
+      .describe('How it ended, of the action `end`.'),
+    result: z
+      .object({ appliedAt: z.iso.datetime(), verdict: z.enum(['effective', 'inconclusive']), matched: z.int(), injected: z.int() })
+      .optional()
+      .describe('What the run did in all that ended, of the action `result`: `inconclusive` when it hit nothing.'),
     before: state.describe('What was there; null for nothing, and for what is outside of the namespaces of who asks.'),
     after: state,
   })

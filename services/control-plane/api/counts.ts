@@ -1,13 +1,10 @@
-import { policyEnd } from '../../policy/end.ts';
+import { isOver } from '../../policy/lifecycle.ts';
 import type { StoredPolicy } from '../store/store.ts';
 
 /** Policies by state at `now`, in milliseconds since the epoch. */
 export function countPolicies(policies: Iterable<StoredPolicy>, now: number): { active: number; ended: number } {
   const counts = { active: 0, ended: 0 };
-  for (const { policy, appliedAt } of policies) {
-    const end = policyEnd(policy, appliedAt);
-    counts[end !== 0 && end <= now ? 'ended' : 'active']++;
-  }
+  for (const stored of policies) counts[isOver(stored, now) ? 'ended' : 'active']++;
   return counts;
 }
 

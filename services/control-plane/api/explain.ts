@@ -199,5 +199,5 @@ function candidates({ copy }: Parts, given: readonly Policy[], scope: Scope, now
 
 function applied(one: Policy, base: StoredPolicy | undefined, now: number): StoredPolicy {
   if (base !== undefined && isUnchanged(base, one, base.chosen)) return base;
-  return { policy: one, createdAt: base?.createdAt ?? now, appliedAt: now, revision: 0, lease: '0' };
+  return { policy: one, createdAt: base?.createdAt ?? now, appliedAt: now, revision: 0 };
 }

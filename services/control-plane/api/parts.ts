@@ -11,6 +11,7 @@ import type { Peers } from '../replicas/peers.ts';
 import type { Runtime } from '../runtime.ts';
 import type { AuditLog } from '../store/audit-log.ts';
 import type { HaltStore } from '../store/halts.ts';
+import type { History } from '../store/history.ts';
 import type { Store, StoredPolicy } from '../store/store.ts';
 import type { RateLimit } from './rate-limit.ts';
 
@@ -30,6 +31,7 @@ export interface Parts {
   readonly runtime: Runtime;
   readonly store: Store;
   readonly audit: AuditLog;
+  readonly history: History;
   readonly copy: Copy;
   readonly fleet: Fleet;
   readonly counts: Counts;

@@ -78,7 +78,7 @@ const removed = z.object({ result: z.literal('deleted'), name: z.string(), resou
 
 /** Creating, replacing, reading, listing and deleting policies. */
 export function policyRoutes(parts: Parts) {
-  const { store, runtime, tokens, guard } = parts;
+  const { store, runtime, tokens } = parts;
 
   const create = createRoute({
     method: 'post',
@@ -189,7 +189,7 @@ export function policyRoutes(parts: Parts) {
       etag: etag(stored),
       body: {
         result,
-        policy: asResource(stored, now, guard),
+        policy: asResource(stored, now, parts),
         warnings: [...warningsFor(policy), ...warnings, ...misses],
         proxies,
         ...(dryRun ? { dryRun: true } : {}),
@@ -224,7 +224,7 @@ export function policyRoutes(parts: Parts) {
       const stored = await store.get(name);
       if (stored === undefined || !seesPolicy(c.get('actor'), stored.policy)) throw notThere(name);
       c.header('ETag', etag(stored));
-      return c.json(asResource(stored, runtime.clock.now(), guard), 200);
+      return c.json(asResource(stored, runtime.clock.now(), parts), 200);
     })
     .openapi(list, async (c) => {
       const { limit, cursor } = c.req.valid('query');
@@ -242,7 +242,7 @@ export function policyRoutes(parts: Parts) {
               cursor,
             );
       const now = runtime.clock.now();
-      return c.json({ items: page.items.map((stored) => asResource(stored, now, guard)), nextCursor: page.nextCursor }, 200);
+      return c.json({ items: page.items.map((stored) => asResource(stored, now, parts)), nextCursor: page.nextCursor }, 200);
     })
     .openapi(remove, async (c) => {
       parts.writeLimit.take(c.get('actor').name);

@@ -14,7 +14,7 @@ import { caughtUp } from './ruleset.ts';
 const named = <Name extends string>(names: readonly Name[]) =>
   z.object(Object.fromEntries(names.map((name) => [name, z.int()])) as Record<Name, z.ZodInt>);
 
-const tally = z
+export const tally = z
   .object({
     matched: z.int().describe('Requests that the match fitted: each was injected or skipped.'),
     injected: z.int().describe('Requests that were hit.'),
@@ -97,7 +97,8 @@ export function policyCountRoutes(parts: Parts) {
     const { revision, scope } = c.req.valid('query');
     await caughtUp(parts, revision, c.req.raw.signal);
     const run = parts.counts.current(name);
-    const stored = run?.stored;
+    // The run's own copy knows of no renewal.
+    const stored = run?.stored && (parts.copy.policies.get(name) ?? run.stored);
     if (run === undefined || stored === undefined || !seesPolicy(c.get('actor'), stored.policy)) {
       throw new Problem('not-found', `There is no policy ${JSON.stringify(name)}.`);
     }

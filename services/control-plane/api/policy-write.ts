@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
+import { isOver, ownersLeaseMs } from '../../policy/lifecycle.ts';
 import type { Policy } from '../../policy/schema.ts';
 import type { Scope } from '../access/caller.ts';
 import { coversSelector, inWords, seesPolicy } from '../access/scope.ts';
 import type { Halt } from '../store/halts.ts';
-import type { Origin, StoredPolicy } from '../store/store.ts';
+import type { Origin, Outcome, StoredPolicy } from '../store/store.ts';
 import { inWords as haltInWords } from './halt-resource.ts';
 import type { Parts } from './parts.ts';
 import { Problem } from './problem.ts';
@@ -50,17 +51,25 @@ export async function writePolicy(
       );
     }
     refuseUnless(intent, name, base);
-    const same = base !== undefined && isUnchanged(base, policy, chosen);
-    const result = base === undefined ? 'created' : same ? 'unchanged' : 'configured';
+    // What is over goes on no more: this is another run.
+    const live = base !== undefined && !isOver(base, origin.time) ? base : undefined;
+    const same = live !== undefined && isUnchanged(live, policy, chosen);
+    const result = live === undefined ? 'created' : same ? 'unchanged' : 'configured';
     if (dryRun) {
-      return { result, stored: base !== undefined && same ? base : planned(policy, base, origin, chosen) };
+      return { result, stored: same ? live : planned(policy, live, origin, chosen) };
     }
-    const outcome = base !== undefined && same ? await parts.store.unchanged(base) : await parts.store.put(policy, base, origin, chosen);
+    const outcome = same ? await leave(parts, live, origin) : await parts.store.put(policy, base, origin, chosen);
     if (outcome.done) return { result, stored: outcome.value };
     refuseHalted(outcome.halt);
     base = outcome.current;
   }
   throw new Problem('conflict', `Others change ${JSON.stringify(name)} all the time; try again.`);
+}
+
+/** Lets a policy be as it is. Who applies it again is there, which renews the owner's lease. */
+function leave({ store }: Parts, stored: StoredPolicy, { time }: Origin): Promise<Outcome<StoredPolicy>> {
+  const lease = ownersLeaseMs(stored.policy);
+  return lease === undefined ? store.unchanged(stored) : store.renew(stored, time + lease);
 }
 
 /** @throws Problem `halted`, which says how it goes on */
@@ -109,15 +118,16 @@ function fulfils(intent: Intent, base: StoredPolicy | undefined): boolean {
     case 'any':
       return true;
     case 'create':
-      return base === undefined;
+      return base === undefined || base.ended !== undefined;
     case 'exists':
-      return base !== undefined;
+      return base !== undefined && base.ended === undefined;
     case 'at':
       return base?.revision === intent.revision;
   }
 }
 
-function refuseUnless(intent: Intent, name: string, base: StoredPolicy | undefined): void {
+/** @throws Problem when what is there is not what the writer asks for */
+export function refuseUnless(intent: Intent, name: string, base: StoredPolicy | undefined): void {
   if (fulfils(intent, base)) return;
   const quoted = JSON.stringify(name);
   if (base === undefined) throw new Problem('precondition-failed', `There is no policy ${quoted}.`);
@@ -136,5 +146,5 @@ function hasDuration(policy: Policy): boolean {
 
 /** What a write would make, for a dry run. */
 function planned(policy: Policy, base: StoredPolicy | undefined, { time }: Origin, chosen: readonly string[] | undefined): StoredPolicy {
-  return { policy, createdAt: base?.createdAt ?? time, appliedAt: time, revision: base?.revision ?? 0, lease: '0', chosen };
+  return { policy, createdAt: base?.createdAt ?? time, appliedAt: time, revision: base?.revision ?? 0, chosen };
 }

@@ -7,6 +7,7 @@ import { type OfNoRule, OfNoRules } from './of-no-rule.ts';
 import { hear, total } from './proxy-counts.ts';
 import { GONE, Run } from './run.ts';
 import { RunIndex } from './run-index.ts';
+import { type RunResult, resultOf } from './shown.ts';
 import { isOlder, KINDS, matched, summed, type Tally } from './tally.ts';
 
 /** Why a value of a report is not taken. */
@@ -27,6 +28,8 @@ export interface CountsEvents {
   grew(run: Run, proxy: string): void;
   /** Told when a fleet-wide limit of a policy is reached. */
   spent(policy: string): void;
+  /** Told of a policy that has hit as many requests as its `stopWhen` says, and again with each change of it until it has ended. */
+  stopped(stored: StoredPolicy, hits: number, limit: number): void;
   ignored(reason: Ignored): void;
   /** Whether the copy of the policies is current. */
   fresh(): boolean;
@@ -96,8 +99,11 @@ export class Counts {
     for (const run of this.#runs.values()) this.#dropFolded(run, listed);
     if (this.#loaded) return;
     this.#loaded = true;
-    for (const [policy, { stored }] of this.#current) {
-      if (stored?.policy.spec.rules.some(({ match }) => fleetLimit(match) !== undefined)) this.#events.spent(policy);
+    for (const [policy, run] of this.#current) {
+      if (run.stored === undefined || limitedRules(run.stored).length === 0) continue;
+      run.spend();
+      this.#events.spent(policy);
+      this.#stop(run);
     }
   }
 
@@ -126,7 +132,21 @@ export class Counts {
       this.#gone.delete(run);
       this.#current.set(name, run);
       run.spend();
+      this.#stop(run);
     }
+  }
+
+  /** Takes note that more was counted of a run. */
+  #spend(run: Run): void {
+    if (run.spend()) this.#events.spent(run.policy);
+    this.#stop(run);
+  }
+
+  #stop(run: Run): void {
+    const { stored, about, stops, stopTold } = run;
+    if (!stops || stopTold || about?.stopsAfter === undefined || stored === undefined || stored.ended !== undefined) return;
+    run.stopTold = true;
+    this.#events.stopped(stored, run.hits, about.stopsAfter);
   }
 
   /** The run in force of a policy. */
@@ -135,11 +155,25 @@ export class Counts {
   }
 
   /** The rules of a policy that are over before their time: their limits are reached, or it isn't known yet whether they are. */
-  over({ policy, appliedAt }: StoredPolicy): ReadonlySet<number> {
-    const limited = policy.spec.rules.flatMap(({ match }, i) => (fleetLimit(match) === undefined ? [] : [i]));
+  over(stored: StoredPolicy): ReadonlySet<number> {
+    const { policy, appliedAt } = stored;
+    const limited = limitedRules(stored);
     if (limited.length === 0) return NONE;
     if (!this.#loaded) return new Set(limited);
     return this.#runs.get(runName(policy.metadata.name, appliedAt))?.spent ?? NONE;
+  }
+
+  /**
+   * What a run did that ended.
+   *
+   * @param endedAt milliseconds since the epoch
+   * @returns null when it isn't known any more
+   */
+  result(policy: string, appliedAt: number, endedAt: number): RunResult | null {
+    const run = this.#runs.get(runName(policy, appliedAt));
+    // Of one of which nobody ever told anything, nothing is in etcd; nor is of one that was swept.
+    if (run === undefined && endedAt + KEEP_GONE_MS <= this.#runtime.clock.now()) return null;
+    return resultOf(run?.totals ?? new Map());
   }
 
   ofNoRule(proxy: string): OfNoRule | undefined {
@@ -187,7 +221,7 @@ export class Counts {
     if (change.before === change.after) return;
     run.grew(known, rule, change.before, change.after, now);
     this.#events.grew(run, proxy);
-    if (run.spend()) this.#events.spent(run.policy);
+    this.#spend(run);
   }
 
   /** Takes what etcd has of a proxy in a run. */
@@ -202,7 +236,8 @@ export class Counts {
     }
     if (revision >= known.kept.revision) known.kept = { revision, sum: summed(total(counts)) };
     run.take(known, counts, now);
-    if (run.spend()) this.#events.spent(run.policy);
+    // The sum of those that are gone has nothing new, and until they are dropped they are counted twice.
+    if (key.proxy !== GONE) this.#spend(run);
   }
 
   /** What another replica has put into the sum of those that are gone is not a proxy's any longer. */
@@ -270,6 +305,11 @@ export class Counts {
 }
 
 const NONE: ReadonlySet<number> = new Set();
+
+/** The rules that what was counted can end. */
+function limitedRules({ policy: { spec } }: StoredPolicy): number[] {
+  return spec.rules.flatMap(({ match }, i) => (spec.stopWhen === undefined && fleetLimit(match) === undefined ? [] : [i]));
+}
 
 function runName(policy: string, appliedAt: number): string {
   return `${policy}/${appliedAt}`;

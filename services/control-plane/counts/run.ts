@@ -1,4 +1,5 @@
 import { fleetLimit } from '../../policy/match.ts';
+import { stopsAfter } from '../../policy/stop-when.ts';
 import { runKey } from '../ruleset/rule-key.ts';
 import type { StoredPolicy } from '../store/store.ts';
 import { merge, noCounts, type ProxyCounts, total } from './proxy-counts.ts';
@@ -30,6 +31,8 @@ export interface About {
   readonly chosen: ReadonlySet<string> | undefined;
   /** By rule, the limit for the fleet. */
   readonly limits: readonly (number | undefined)[];
+  /** After how many hits of all rules together it stops. */
+  readonly stopsAfter: number | undefined;
 }
 
 /** One apply of a policy and what became of it, by proxy and rule. */
@@ -45,11 +48,14 @@ export class Run {
   about: About | undefined;
   /** `elapsed` since when it isn't in force any more, or not known to be; without meaning while it is. */
   goneSince = 0;
+  /** It was told that this one stops. */
+  stopTold = false;
   readonly proxies = new Map<string, Known>();
   /** Rules whose fleet-wide limit is reached. */
   readonly spent = new Set<number>();
   /** By rule, over all proxies. */
   #totals: Map<number, Tally> = new Map();
+  #hits = 0;
 
   constructor(policy: string, appliedAt: number) {
     this.policy = policy;
@@ -60,11 +66,13 @@ export class Run {
   /** Makes it the run in force of a policy. */
   begin(stored: StoredPolicy): void {
     this.stored = stored;
-    const { selector, rules } = stored.policy.spec;
+    this.stopTold = false;
+    const { selector, rules, stopWhen } = stored.policy.spec;
     this.about = {
       selector: { ...selector },
       chosen: stored.chosen && new Set(stored.chosen),
       limits: rules.map(({ match }) => fleetLimit(match)),
+      stopsAfter: stopsAfter(stopWhen),
     };
   }
 
@@ -86,6 +94,7 @@ export class Run {
     known.heardAt = now;
     const growth = minus(after, before);
     this.#totals.set(rule, plus(this.#totals.get(rule) ?? {}, growth));
+    this.#hits += hits(growth);
     if (hits(growth) > 0) sample(known, hits(growth), now);
   }
 
@@ -105,17 +114,30 @@ export class Run {
     this.proxies.delete(proxy);
   }
 
+  /** Hits of all rules together, in the fleet. */
+  get hits(): number {
+    return this.#hits;
+  }
+
+  /** Whether it has hit as many as it stops after. */
+  get stops(): boolean {
+    const limit = this.about?.stopsAfter;
+    return limit !== undefined && this.hits >= limit;
+  }
+
   /** Looks which limits are reached. @returns whether one more is */
   spend(): boolean {
     const before = this.spent.size;
+    const stops = this.stops;
     this.about?.limits.forEach((limit, i) => {
-      if (limit !== undefined && hits(this.#totals.get(i) ?? {}) >= limit) this.spent.add(i);
+      if (stops || (limit !== undefined && hits(this.#totals.get(i) ?? {}) >= limit)) this.spent.add(i);
     });
     return this.spent.size > before;
   }
 
   #replace(before: Tallies, after: Tallies): void {
     for (const [rule, tally] of allPlus(after)) this.#totals.set(rule, plus(this.#totals.get(rule) ?? {}, tally));
+    this.#hits += hits(summed(after)) - hits(summed(before));
     for (const [rule, tally] of before) this.#totals.set(rule, minus(this.#totals.get(rule) ?? {}, tally));
   }
 }

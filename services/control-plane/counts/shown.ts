@@ -1,9 +1,9 @@
-import { policyEnd } from '../../policy/end.ts';
+import { type Run as Life, ownEnd } from '../../policy/lifecycle.ts';
 import { fleetLimit } from '../../policy/match.ts';
 import type { StoredPolicy } from '../store/store.ts';
 import { asValue, type CountsValue, fromValue, merge, noCounts, type ProxyCounts, total } from './proxy-counts.ts';
 import { GONE, hitsBefore, RATE_MS, type Run } from './run.ts';
-import { allPlus, hits, KINDS, matched, REASONS, summed, type Tally } from './tally.ts';
+import { allPlus, hits, KINDS, matched, REASONS, summed, type Tallies, type Tally } from './tally.ts';
 
 /** What one replica knows of one proxy in a run. */
 export interface Part {
@@ -39,6 +39,19 @@ export type Verdict = (typeof VERDICTS)[number];
 
 /** A proxy's last counts are there so long after the end, if they come at all. */
 export const SETTLING_MS = 5000;
+
+/** What a run did in all that has ended. */
+export interface RunResult {
+  readonly verdict: 'effective' | 'inconclusive';
+  readonly total: ShownTally;
+}
+
+/** What became of a run, of which all is counted. */
+export function resultOf(tallies: Tallies): RunResult {
+  const all = summed(tallies);
+  return { verdict: hits(all) > 0 ? 'effective' : 'inconclusive', total: shown(all) };
+}
+
 /** What this replica knows of a run. @param now `elapsed` */
 export function partsOf(run: Run, now: number): Part[] {
   return [...run.proxies].map(([proxy, known]) => ({ proxy, counts: asValue(known.counts), before: hitsBefore(known, now) }));
@@ -50,7 +63,8 @@ export function partsOf(run: Run, now: number): Part[] {
  * @param parts what the replicas know of it: of each counter the largest value is right
  * @param now milliseconds since the epoch
  */
-export function shownRun({ policy, appliedAt }: StoredPolicy, parts: readonly Part[], now: number): ShownRun {
+export function shownRun(life: StoredPolicy, parts: readonly Part[], now: number): ShownRun {
+  const { policy } = life;
   const known = new Map<string, { counts: ProxyCounts; before: number }>();
   for (const { proxy, counts, before } of parts) {
     const one = known.get(proxy) ?? { counts: noCounts(), before: 0 };
@@ -80,12 +94,13 @@ export function shownRun({ policy, appliedAt }: StoredPolicy, parts: readonly Pa
       .filter(({ name }) => name !== GONE)
       .map(({ name, tallies, perSecond }) => ({ name, counts: shown(summed(tallies)), perSecond }))
       .sort((a, b) => (a.name < b.name ? -1 : 1)),
-    verdict: verdictOf(policyEnd(policy, appliedAt), hits(all), now),
+    verdict: verdictOf(life, hits(all), now),
   };
 }
 
-function verdictOf(end: number, hitRequests: number, now: number): Verdict {
-  if (end === 0 || end > now) return 'active';
+function verdictOf(life: Life, hitRequests: number, now: number): Verdict {
+  const end = life.ended?.at ?? ownEnd(life)?.at;
+  if (end === undefined || (life.ended === undefined && end > now)) return 'active';
   if (hitRequests > 0) return 'effective';
   return now < end + SETTLING_MS ? 'settling' : 'inconclusive';
 }

@@ -1,21 +1,27 @@
-import { policyEnd } from '../../policy/end.ts';
+import { ownEnd } from '../../policy/lifecycle.ts';
+import type { RunResult } from '../counts/shown.ts';
 import type { Change, StoredPolicy } from '../store/store.ts';
 import type { PolicyEvent } from './events.ts';
 
 /** What a change of the policies is to those who watch; nothing when only the store's own record of it changed. */
 export function eventOf({ before, after }: Change): PolicyEvent | undefined {
-  if (after === undefined) return before && ofStored(before, 'deleted', 'is gone');
-  if (before === undefined) return ofStored(after, 'created', `is there, ${until(after)}`);
-  return before.appliedAt === after.appliedAt ? undefined : ofStored(after, 'replaced', `was applied anew, ${until(after)}`);
+  // What has ended is swept away later, or gives its name to another.
+  const live = before?.ended === undefined ? before : undefined;
+  if (after === undefined) return live && ofStored(live, 'deleted', 'is gone');
+  if (after.ended !== undefined) return live && ofStored(after, 'ended', `has ended: ${after.ended.reason}, ${after.ended.why}`);
+  if (live === undefined) return ofStored(after, 'created', `is there, ${until(after)}`);
+  return live.appliedAt === after.appliedAt ? undefined : ofStored(after, 'replaced', `was applied anew, ${until(after)}`);
 }
 
-/** That a policy ended. */
-export function endOf(stored: StoredPolicy): PolicyEvent {
-  return ofStored(stored, 'ended', 'has ended');
+/** The run that a change ended, if it did. */
+export function endedBy({ before, after }: Change): StoredPolicy | undefined {
+  if (before === undefined || before.ended !== undefined) return undefined;
+  return after === undefined || after.ended !== undefined || after.appliedAt !== before.appliedAt ? before : undefined;
 }
 
-/** What came of a policy that has ended. @param hits requests that it hit, or would have hit in shadow */
-export function resultOf(stored: StoredPolicy, hits: number): PolicyEvent {
+/** What came of a run that has ended. */
+export function resultOf(stored: StoredPolicy, { total: { injected, skipped } }: RunResult): PolicyEvent {
+  const hits = injected + skipped.shadow;
   const said = hits === 0 ? 'is INCONCLUSIVE: it hit no request' : `hit ${hits} ${hits === 1 ? 'request' : 'requests'}`;
   return ofStored(stored, 'result', said);
 }
@@ -32,7 +38,7 @@ function ofStored({ policy, revision }: StoredPolicy, what: PolicyEvent['what'],
   };
 }
 
-function until({ policy, appliedAt }: StoredPolicy): string {
-  const end = policyEnd(policy, appliedAt);
-  return end === 0 ? 'without an end' : `until ${new Date(end).toISOString()}`;
+function until(stored: StoredPolicy): string {
+  const end = ownEnd(stored);
+  return end === undefined ? 'without an end' : `until ${new Date(end.at).toISOString()}`;
 }

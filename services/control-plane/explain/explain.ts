@@ -1,4 +1,5 @@
 import { ruleEnd } from '../../policy/end.ts';
+import { isOver } from '../../policy/lifecycle.ts';
 import type { Direction } from '../../policy/schema.ts';
 import { canonicalService, type Identity, selects } from '../../policy/selector.ts';
 import { isFor } from '../fleet/choices.ts';
@@ -113,7 +114,7 @@ export async function explain(runtime: Runtime, filter: FilterModule, scene: Sce
 function rulesetOf(scene: Scene): Ruleset | undefined {
   const { policies, proxy, over, guard, now } = scene;
   const readable = proxy.namespace === '' ? [] : policies.map(({ stored }) => stored);
-  const selected = readable.filter(({ policy }) => selects(policy.spec.selector, proxy));
+  const selected = readable.filter((stored) => selects(stored.policy.spec.selector, proxy) && !isOver(stored, now));
   if (selected.reduce((sum, { policy }) => sum + policy.spec.rules.length, 0) > MOST_COMPILED) return undefined;
   return new Compiler(
     () => {},
@@ -130,8 +131,8 @@ function stateOf(stored: StoredPolicy, ruleset: Ruleset | undefined, scene: Scen
   if (!isFor(stored, choiceOf(scene)) || guard(stored, proxy) === undefined) return 'guarded';
   if (spec.direction !== direction) return 'other-direction';
   const spent = over(stored);
-  const isOver = spec.rules.every((rule, i) => spent.has(i) || isPast(ruleEnd(rule, stored.appliedAt), now));
-  return isOver || ruleset === undefined || ruleset.policies.includes(metadata.name) ? 'asked' : 'no-room';
+  const allOver = isOver(stored, now) || spec.rules.every((rule, i) => spent.has(i) || isPast(ruleEnd(rule, stored.appliedAt), now));
+  return allOver || ruleset === undefined || ruleset.policies.includes(metadata.name) ? 'asked' : 'no-room';
 }
 
 /** The policies that chose the proxy among all that they select. One that is only described is chosen by none. */

@@ -1,4 +1,5 @@
 import { ruleEnd } from '../../policy/end.ts';
+import { isOver } from '../../policy/lifecycle.ts';
 import type { Rule } from '../../policy/schema.ts';
 import { keyText, ruleKey, runKey } from '../ruleset/rule-key.ts';
 import type { Runtime } from '../runtime.ts';
@@ -50,7 +51,7 @@ export async function standingOf(
       index,
       rule,
       key: keyText(ruleKey(first, index)),
-      time: timeOf(rule, appliedAt, spent.has(index), subject.now),
+      time: isOver(stored, subject.now) ? 'ended' : timeOf(rule, appliedAt, spent.has(index), subject.now),
     }));
   });
   const asked = rules.filter(({ time }) => time === 'open' || time === 'not-yet');

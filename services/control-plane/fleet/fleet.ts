@@ -1,12 +1,12 @@
 import { MAX_RULESET_BYTES } from '../../../filter/assembly/layout.ts';
-import { policyEnd } from '../../policy/end.ts';
 import type { Policy } from '../../policy/schema.ts';
 import { type Identity, selects } from '../../policy/selector.ts';
 import { compileRuleset } from '../ruleset/compile.ts';
 import type { Cancel, Runtime } from '../runtime.ts';
 import type { Change, StoredPolicy } from '../store/store.ts';
 import { Choices } from './choices.ts';
-import { Compiler, type CompilerGuard, Group, haltedRuleset, nextEnd, type Ruleset } from './group.ts';
+import { Ends } from './ends.ts';
+import { Compiler, type CompilerGuard, Group, haltedRuleset, type Ruleset } from './group.ts';
 import { identityKey } from './identity.ts';
 import { connectedUntil, type Hello, hasRefused, isConnected, type KnownProxy, listedUntil, type PollAnswer, sent } from './proxy.ts';
 
@@ -26,7 +26,7 @@ export interface FleetOptions {
   readonly over?: (stored: StoredPolicy) => ReadonlySet<number>;
   /** What a proxy may get of a policy; all of it if not given. */
   readonly guard?: CompilerGuard;
-  /** Told, on every replica, when a policy's last rule has ended. */
+  /** Told, on every replica, when a policy's time is over, or its owner's lease. */
   readonly ended: (stored: StoredPolicy) => void;
 }
 
@@ -53,8 +53,7 @@ export class Fleet {
   readonly #proxies: Map<string, KnownProxy> = new Map();
   readonly #groups: Map<string, Group> = new Map();
   readonly #choices = new Choices();
-  /** The timer of each policy that has an end ahead. */
-  readonly #ends: Map<string, Cancel> = new Map();
+  readonly #ends: Ends;
   readonly #listeners: Set<() => void> = new Set();
   #telling = false;
   readonly #ending = new AbortController();
@@ -62,17 +61,24 @@ export class Fleet {
   constructor(options: FleetOptions) {
     this.#options = options;
     this.#compiler = new Compiler(options.measureCompile, options.leftOut, options.over, options.guard);
+    this.#ends = new Ends(options.runtime, {
+      due: ({ policy }) => {
+        this.#refresh((identity) => selects(policy.spec.selector, identity));
+        this.#tell();
+      },
+      over: options.ended,
+    });
   }
 
   /** Takes a set of changes of the policies, all of one moment. */
   change(changes: readonly Change[]): void {
     for (const { name, after } of changes) {
-      this.#ends.get(name)?.();
-      this.#ends.delete(name);
-      if (after === undefined) this.#policies.delete(name);
-      else {
+      if (after === undefined) {
+        this.#policies.delete(name);
+        this.#ends.forget(name);
+      } else {
         this.#policies.set(name, after);
-        this.#armEnd(after);
+        this.#ends.take(after);
       }
     }
     const selectors = changes.flatMap(({ before, after }) => [before, after].flatMap((stored) => stored?.policy.spec.selector ?? []));
@@ -87,6 +93,33 @@ export class Fleet {
     if (stored === undefined) return;
     this.#refresh((identity) => selects(stored.policy.spec.selector, identity));
     this.#tell();
+  }
+
+  /** Takes renewals of owners' leases. No ruleset changes with them, unless the lease was over here already. */
+  renewed(policies: readonly StoredPolicy[]): void {
+    for (const stored of policies) {
+      const { name } = stored.policy.metadata;
+      const before = this.#policies.get(name);
+      if (this.#ends.isAbandoned(name)) this.change([{ name, before, after: stored }]);
+      else {
+        this.#policies.set(name, stored);
+        this.#ends.take(stored);
+      }
+    }
+  }
+
+  /** How many connected proxies that a selector names don't run yet what they should. */
+  behind(selector: Policy['spec']['selector']): number {
+    const now = this.#options.runtime.clock.now();
+    let behind = 0;
+    for (const group of this.#groups.values()) {
+      if (!readable(group.identity) || !selects(selector, group.identity)) continue;
+      for (const name of group.proxies) {
+        const proxy = this.#proxies.get(name);
+        if (proxy !== undefined && isConnected(proxy, now) && proxy.hello.acknowledged !== group.ruleset.version) behind++;
+      }
+    }
+    return behind;
   }
 
   /** Takes what is halted now. Nothing is compiled for it, however many rulesets there are. */
@@ -124,7 +157,7 @@ export class Fleet {
   /** Ends all timers. */
   stop(): void {
     this.drain();
-    for (const cancel of this.#ends.values()) cancel();
+    this.#ends.stop();
     for (const proxy of this.#proxies.values()) proxy.cancelTimer();
   }
 
@@ -169,7 +202,8 @@ export class Fleet {
     const now = this.#options.runtime.clock.now();
     const added = { policy, appliedAt: now };
     const alone = compileRuleset([added], now).length;
-    const others = [...this.#policies.values()].filter((stored) => stored.policy.metadata.name !== policy.metadata.name);
+    const live = [...this.#policies.values()].filter(({ ended }) => ended === undefined);
+    const others = live.filter((stored) => stored.policy.metadata.name !== policy.metadata.name);
     const looked = new Set<string>();
     for (const { identity, ruleset, proxies } of this.#groups.values()) {
       // Far from the bound nothing is compiled for the question alone.
@@ -180,7 +214,7 @@ export class Fleet {
       const [proxy] = proxies;
       if (proxy === undefined || bytes <= MAX_RULESET_BYTES) continue;
       // What makes it smaller is welcome, also when it is still too large.
-      if (bytes > this.#compiler.fullLength(this.#policies.values(), identity, now)) return { proxy, bytes };
+      if (bytes > this.#compiler.fullLength(live, identity, now)) return { proxy, bytes };
     }
     return undefined;
   }
@@ -304,8 +338,9 @@ export class Fleet {
   }
 
   #compile(identity: Identity, choice: string): Ruleset {
-    const policies = readable(identity) ? this.#policies.values() : [];
-    return this.#compiler.compile(policies, identity, this.#options.runtime.clock.now(), choice);
+    const policies = readable(identity) ? [...this.#policies.values()] : [];
+    const kept = policies.filter(({ policy }) => !this.#ends.isAbandoned(policy.metadata.name));
+    return this.#compiler.compile(kept, identity, this.#options.runtime.clock.now(), choice);
   }
 
   #halted({ namespace }: Identity, compiled: Ruleset): Ruleset {
@@ -331,29 +366,6 @@ export class Fleet {
       this.#options.woken();
       waiter.settle({ kind: 'ruleset', ruleset: group.ruleset });
     }
-  }
-
-  #armEnd(stored: StoredPolicy): void {
-    const { clock, timers } = this.#options.runtime;
-    const now = clock.now();
-    const next = nextEnd(stored, now);
-    const name = stored.policy.metadata.name;
-    if (next === undefined) {
-      this.#ends.delete(name);
-      if (policyEnd(stored.policy, stored.appliedAt) !== 0) this.#options.ended(stored);
-      return;
-    }
-    this.#ends.set(
-      name,
-      timers.after(next - now, () => {
-        // A timer may be early, or a long one cut short: the clock decides.
-        if (clock.now() >= next) {
-          this.#refresh((identity) => selects(stored.policy.spec.selector, identity));
-          this.#tell();
-        }
-        this.#armEnd(stored);
-      }),
-    );
   }
 
   /** Tells when a silent proxy stops being connected, and forgets it later. */

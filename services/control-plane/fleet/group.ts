@@ -146,14 +146,23 @@ function neverKey(live: readonly Applied[]): string {
   return never === undefined ? '' : JSON.stringify(never);
 }
 
-/** How many rules of a policy haven't ended. Rules only ever end, so for one revision the number says which, beside those that are over before. */
-function liveRules({ policy, appliedAt, over }: Applied, now: number): number {
+/**
+ * How many rules of a policy haven't ended; none of one whose end is written. Rules only ever end, so for one revision the number says which,
+ * beside those that are over before.
+ */
+function liveRules({ policy, appliedAt, ended, over }: Partial<Pick<StoredPolicy, 'ended'>> & Applied, now: number): number {
+  if (ended !== undefined) return 0;
   let live = 0;
   policy.spec.rules.forEach((rule, i) => {
     const end = ruleEnd(rule, appliedAt);
     if ((end === 0 || end > now) && over?.has(i) !== true) live++;
   });
   return live;
+}
+
+/** Whether some rule of a policy never ends. */
+export function hasNoEnd(stored: StoredPolicy): boolean {
+  return stored.policy.spec.rules.some((rule) => ruleEnd(rule, stored.appliedAt) === 0);
 }
 
 /** When the next of a policy's rules ends, in milliseconds since the epoch; undefined when none will. */

@@ -2,7 +2,7 @@ import type { IRequestOp } from 'etcd3';
 import { contentHash } from '../../audit/content.ts';
 import { SIGNED } from '../../audit/seal.ts';
 import type { AuditKey, Signature } from '../../audit/signature.ts';
-import { AUDIT, AUDIT_WAITING, auditId } from './keys.ts';
+import { AUDIT, AUDIT_WAITING, timedId } from './keys.ts';
 import type { AuditEntry } from './store.ts';
 import { type AuditValue, encode } from './value.ts';
 
@@ -43,7 +43,7 @@ export class AuditWriter {
    * @param rest the end of the entry's id; drawn when not given
    */
   ops(value: AuditValue, rest: string = this.#draw()): IRequestOp[] {
-    const id = auditId(value.time, rest);
+    const id = timedId(value.time, rest);
     const hash = contentHash(shown(value));
     const waiting: WaitingValue = { hash, ...(this.#key === undefined ? {} : { signature: this.#key.sign(SIGNED.entry, hash) }) };
     return [

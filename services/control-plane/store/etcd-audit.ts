@@ -5,7 +5,7 @@ import { asked } from './asked.ts';
 import type { AuditLog, AuditQuery, CountedHead, Oldest, SealPage, Unsealed } from './audit-log.ts';
 import { shown, type WaitingValue } from './audit-writer.ts';
 import type { EtcdClient } from './client.ts';
-import { AUDIT, AUDIT_ANCHOR, AUDIT_HEAD, AUDIT_SEALS, AUDIT_WAITING, auditId, auditTime, endOf, sealKey } from './keys.ts';
+import { AUDIT, AUDIT_ANCHOR, AUDIT_HEAD, AUDIT_SEALS, AUDIT_WAITING, endOf, sealKey, timedId, timeOfId } from './keys.ts';
 import type { AuditEntry, Page } from './store.ts';
 import { decode, encode, readAudit } from './value.ts';
 
@@ -34,8 +34,8 @@ export class EtcdAuditLog implements AuditLog {
   async #newest(query: AuditQuery): Promise<Page<AuditEntry>> {
     const filtered = [query.policy, query.actor, query.action, query.seen].some((filter) => filter !== undefined);
     // Ids of later entries come first, and a time's own come before those of the millisecond before.
-    const from = query.until === undefined ? '' : auditId(query.until - 1, '');
-    const to = Buffer.from(query.since === undefined ? endOf(AUDIT) : `${AUDIT}${auditId(query.since - 1, '')}`);
+    const from = query.until === undefined ? '' : timedId(query.until - 1, '');
+    const to = Buffer.from(query.since === undefined ? endOf(AUDIT) : `${AUDIT}${timedId(query.since - 1, '')}`);
     const items: AuditEntry[] = [];
     let after = query.cursor;
     let looked = 0;
@@ -82,7 +82,7 @@ export class EtcdAuditLog implements AuditLog {
     for (let at = skip; at < ids.length; ) {
       if (items.length === query.limit) return at;
       const wanted = ids.slice(at, at + Math.min(MOST_IN_TRANSACTION, query.limit - items.length));
-      const inTime = wanted.filter((id) => auditTime(id) >= since && auditTime(id) < until);
+      const inTime = wanted.filter((id) => timeOfId(id) >= since && timeOfId(id) < until);
       for (const pairs of await this.#ranges(inTime.map((id) => ({ key: Buffer.from(`${AUDIT}${id}`) })))) {
         items.push(...pairs.map(readAudit).filter((entry) => fits(entry, query)));
       }

@@ -1,25 +1,35 @@
-import type { IKeyValue, IRequestOp, Lease } from 'etcd3';
-import { policyEnd } from '../../policy/end.ts';
+import type { ICompare, IKeyValue, IRangeRequest, IRequestOp, Lease } from 'etcd3';
+import { type End, ownEnd } from '../../policy/lifecycle.ts';
 import type { Policy } from '../../policy/schema.ts';
 import type { Runtime } from '../runtime.ts';
 import { asked, translated } from './asked.ts';
 import { type AuditOptions, AuditWriter } from './audit-writer.ts';
 import type { EtcdClient } from './client.ts';
 import { readHalt } from './halts.ts';
-import { AUDIT, auditId, endOf, haltKey, NAMESPACE_HALTS, POLICIES, REPLICAS } from './keys.ts';
-import { type AuditAction, type Origin, type Outcome, type Page, type Store, type StoredPolicy, StoreRefused } from './store.ts';
+import { intoHistory } from './history.ts';
+import { AUDIT, endOf, haltKey, NAMESPACE_HALTS, POLICIES, POLICY_LEASES, REPLICAS } from './keys.ts';
+import {
+  type AuditAction,
+  CONTROL_PLANE,
+  type Origin,
+  type Outcome,
+  type Page,
+  type Store,
+  type StoredPolicy,
+  type WrittenEnd,
+} from './store.ts';
 import { TokenStore } from './tokens.ts';
-import { type AuditValue, encode, type PolicyValue, readPolicy } from './value.ts';
+import { encode, type LeaseValue, type PolicyValue, readLease, readPolicy, withLease } from './value.ts';
 
 /** A replica that dies is forgotten after this many seconds. */
 const REPLICA_TTL_SECONDS = 10;
 
 export interface EtcdStoreOptions extends AuditOptions {
-  /** How long a policy stays readable after its end, in seconds; then its lease removes it. */
+  /** How long an ended policy stays where it was, to be seen, in seconds. The history has it for longer. */
   readonly keepEndedSeconds: number;
 }
 
-/** The store in etcd. Each change is one transaction on the policy's mod revision; only a policy that ends costs a lease before it. */
+/** The store in etcd. Each change is one transaction on the policy's mod revision. */
 export class EtcdStore implements Store {
   readonly #client: EtcdClient;
   readonly #runtime: Runtime;
@@ -43,38 +53,47 @@ export class EtcdStore implements Store {
         return succeeded;
       },
       lease: async (seconds) => (await asked(client.leases.leaseGrant({ TTL: seconds }))).ID,
-      giveBack: (lease) => this.#revoke(lease),
+      // If that fails, it ends by itself.
+      giveBack: (lease) => void client.leases.leaseRevoke({ ID: lease }).catch(() => undefined),
     });
   }
 
   async get(name: string): Promise<StoredPolicy | undefined> {
-    const found = await asked(this.#client.keys.range({ key: policyKey(name) }));
-    return first(found.kvs);
+    const { responses } = await asked(this.#client.keys.txn({ success: at(name).map((request_range) => ({ request_range })) }));
+    return stored(responses.map(({ response_range }) => response_range.kvs));
   }
 
   async list(limit: number, after: string): Promise<Page<StoredPolicy>> {
     const found = await asked(
       this.#client.keys.range({ key: justAfter(POLICIES, after), range_end: Buffer.from(endOf(POLICIES)), limit: limit + 1 }),
     );
-    const items = found.kvs.flatMap((pair) => readPolicy(pair) ?? []);
-    return pageOf(items, limit, (item) => item.policy.metadata.name);
+    const page = pageOf(
+      found.kvs.flatMap((pair) => readPolicy(pair) ?? []),
+      limit,
+      (item) => item.policy.metadata.name,
+    );
+    const owned = page.items.filter(({ policy }) => policy.spec.lease !== undefined).map(({ policy }) => policy.metadata.name);
+    if (owned.length === 0) return page;
+    const leases = await asked(
+      this.#client.keys.range({ key: leaseKey(owned[0] ?? ''), range_end: justAfter(POLICY_LEASES, owned.at(-1) ?? '') }),
+    );
+    const byName = new Map(leases.kvs.flatMap((pair) => readLease(pair) ?? []).map((lease) => [lease.name, lease]));
+    return { ...page, items: page.items.map((item) => withLease(item, byName.get(item.policy.metadata.name))) };
   }
 
   async put(policy: Policy, base: StoredPolicy | undefined, origin: Origin, chosen?: readonly string[]): Promise<Outcome<StoredPolicy>> {
     const name = policy.metadata.name;
-    const times = { createdAt: base?.createdAt ?? origin.time, appliedAt: origin.time };
+    const live = base?.ended === undefined ? base : undefined;
+    const times = { createdAt: live?.createdAt ?? origin.time, appliedAt: origin.time };
     const value: PolicyValue = { policy, ...times, ...(chosen === undefined ? {} : { chosen }) };
-    const lease = await this.#leaseFor(policyEnd(policy, origin.time));
-    const put: IRequestOp = { request_put: { key: policyKey(name), value: encode(value), ...(lease === '0' ? {} : { lease }) } };
-    const audit = this.#entry(base === undefined ? 'create' : 'replace', name, base, policy, origin);
-    const result = await this.#ifAt(name, base, [put, ...audit], haltsOver(policy.spec.selector.namespace)).catch((error: unknown) => {
-      // Without an answer the policy may be there, and the lease would take it along: only a refusal is certain.
-      if (error instanceof StoreRefused) this.#revoke(lease);
-      throw error;
-    });
-    this.#revoke(result.done ? (base?.lease ?? '0') : lease);
-    if (!result.done) return result;
-    return { done: true, value: { ...value, revision: result.value, lease } };
+    const changes = [
+      { request_put: { key: policyKey(name), value: encode(value) } },
+      { request_delete_range: { key: leaseKey(name) } },
+      ...this.#close(live, { at: origin.time, reason: 'replaced', why: 'it was applied again', by: origin.actor }, origin),
+      ...this.#entry(live === undefined ? 'create' : 'replace', name, live, policy, origin),
+    ];
+    const result = await this.#ifAt(name, base, changes, [], haltsOver(policy.spec.selector.namespace));
+    return result.done ? { done: true, value: { ...value, revision: result.value } } : result;
   }
 
   async unchanged(base: StoredPolicy): Promise<Outcome<StoredPolicy>> {
@@ -82,30 +101,43 @@ export class EtcdStore implements Store {
     return result.done ? { done: true, value: base } : result;
   }
 
-  async remove(base: StoredPolicy, origin: Origin): Promise<Outcome<number>> {
+  remove(base: StoredPolicy, origin: Origin): Promise<Outcome<number>> {
     const name = base.policy.metadata.name;
-    const result = await this.#ifAt(name, base, [
+    const live = base.ended === undefined ? base : undefined;
+    return this.#ifAt(name, base, [
       { request_delete_range: { key: policyKey(name) } },
+      { request_delete_range: { key: leaseKey(name) } },
+      ...this.#close(live, { at: origin.time, reason: 'deleted', why: 'it was deleted', by: origin.actor }, origin),
       ...this.#entry('delete', name, base, undefined, origin),
     ]);
-    if (result.done) this.#revoke(base.lease);
-    return result;
   }
 
-  async noteEnd(ended: StoredPolicy, origin: Origin): Promise<void> {
-    const name = ended.policy.metadata.name;
-    const rest = `end-${name}-${ended.revision}`;
-    const entry: AuditValue = { ...origin, action: 'end', policy: name, before: ended.policy.spec, after: null };
-    const result = await asked(
-      this.#client.keys.txn({
-        compare: [
-          { key: Buffer.from(`${AUDIT}${auditId(origin.time, rest)}`), target: 'Version', result: 'Equal', version: 0 },
-          { key: policyKey(name), target: 'Mod', result: 'Equal', mod_revision: ended.revision },
-        ],
-        success: this.#audit.ops(entry, rest),
-      }),
+  async end(base: StoredPolicy, end: End, origin: Origin): Promise<Outcome<StoredPolicy>> {
+    const { policy, createdAt, appliedAt } = base;
+    const name = policy.metadata.name;
+    const ended = { ...end, by: origin.actor };
+    const value: PolicyValue = { policy, createdAt, appliedAt, ended };
+    // Without keep-alive: it sweeps away what the history has by now.
+    const { ID: lease } = await asked(this.#client.leases.leaseGrant({ TTL: this.#options.keepEndedSeconds }));
+    const result = await this.#ifAt(
+      name,
+      base,
+      [
+        { request_put: { key: policyKey(name), value: encode(value), lease } },
+        { request_delete_range: { key: leaseKey(name) } },
+        ...intoHistory(base, ended),
+        ...this.#endEntry(base, end, origin),
+      ],
+      [{ key: leaseKey(name), target: 'Mod', result: 'Equal', mod_revision: base.renewal?.revision ?? 0 }],
     );
-    if (result.succeeded) this.#options.audited?.();
+    return result.done ? { done: true, value: { ...value, revision: result.value } } : result;
+  }
+
+  async renew(base: StoredPolicy, until: number): Promise<Outcome<StoredPolicy>> {
+    const name = base.policy.metadata.name;
+    const value: LeaseValue = { appliedAt: base.appliedAt, until };
+    const result = await this.#ifAt(name, base, [{ request_put: { key: leaseKey(name), value: encode(value) } }]);
+    return result.done ? { done: true, value: { ...base, renewal: { until, revision: result.value } } } : result;
   }
 
   async register(id: string, url: string): Promise<void> {
@@ -141,58 +173,79 @@ export class EtcdStore implements Store {
     this.#client.close();
   }
 
-  /** Runs `changes` if the policy is still at `base` and none of the halts is there, all in one transaction; gives its revision. */
+  /**
+   * Runs `changes` if the policy is still at `base`, what is compared besides holds, and none of the halts is there, all in one transaction;
+   * gives its revision.
+   */
   async #ifAt(
     name: string,
     base: StoredPolicy | undefined,
-    changes: IRequestOp[],
-    halts: readonly KeyRange[] = [],
+    changes: readonly IRequestOp[],
+    compare: readonly ICompare[] = [],
+    halts: readonly IRangeRequest[] = [],
   ): Promise<Outcome<number>> {
-    const key = policyKey(name);
+    const places = at(name);
     const result = await asked(
       this.#client.keys.txn({
         compare: [
-          { key, target: 'Mod', result: 'Equal', mod_revision: base?.revision ?? 0 },
+          { key: policyKey(name), target: 'Mod', result: 'Equal', mod_revision: base?.revision ?? 0 },
+          ...compare,
           ...halts.map((range) => ({ ...range, target: 'Version', result: 'Equal', version: 0 }) as const),
         ],
-        success: changes,
-        failure: [{ key }, ...halts].map((range) => ({ request_range: range })),
+        success: [...changes],
+        failure: [...places, ...halts].map((request_range) => ({ request_range })),
       }),
     );
     if (result.succeeded) {
-      if (changes.length > 0) this.#options.audited?.();
+      if (changes.some(isAudit)) this.#options.audited?.();
       return { done: true, value: Number(result.header.revision) };
     }
-    const [found, ...halting] = result.responses.map(({ response_range }) => response_range.kvs);
-    const halt = halting.flat().flatMap((pair) => readHalt(pair) ?? [])[0];
-    return { done: false, current: first(found ?? []), halt };
+    const found = result.responses.map(({ response_range }) => response_range.kvs);
+    const halt = found
+      .slice(places.length)
+      .flat()
+      .flatMap((pair) => readHalt(pair) ?? [])[0];
+    return { done: false, current: stored(found), halt };
   }
 
   #entry(action: AuditAction, name: string, before: StoredPolicy | undefined, after: Policy | undefined, origin: Origin): IRequestOp[] {
     return this.#audit.ops({ ...origin, action, policy: name, before: before?.policy.spec ?? null, after: after?.spec ?? null });
   }
 
-  /** A lease without keep-alive that outlasts the policy: only the broom, the law is the end in the policy. */
-  async #leaseFor(end: number): Promise<string> {
-    if (end === 0) return '0';
-    const seconds = Math.max(1, Math.ceil((end - this.#runtime.clock.now()) / 1000) + this.#options.keepEndedSeconds);
-    const granted = await asked(this.#client.leases.leaseGrant({ TTL: seconds }));
-    return granted.ID;
+  /** What ends a run that goes on, if there is one, with a change of its policy. It may have been over before, and nobody wrote it. */
+  #close(run: StoredPolicy | undefined, end: WrittenEnd, origin: Origin): IRequestOp[] {
+    if (run === undefined) return [];
+    const own = ownEnd(run);
+    if (own === undefined || own.at > end.at) return intoHistory(run, end);
+    return [
+      ...intoHistory(run, { ...own, by: CONTROL_PLANE }),
+      ...this.#endEntry(run, own, { ...origin, actor: CONTROL_PLANE, time: own.at }),
+    ];
   }
 
-  /** Gives a lease back that no key needs any longer. If that fails, it ends by itself. */
-  #revoke(lease: string): void {
-    if (lease !== '0') this.#client.leases.leaseRevoke({ ID: lease }).catch(() => undefined);
+  #endEntry({ policy }: StoredPolicy, { reason, why }: End, origin: Origin): IRequestOp[] {
+    const { name } = policy.metadata;
+    return this.#audit.ops({ ...origin, action: 'end', policy: name, before: policy.spec, after: null, end: { reason, why } });
   }
 }
 
-interface KeyRange {
-  readonly key: Buffer;
-  readonly range_end?: Buffer;
+function isAudit({ request_put: put }: IRequestOp): boolean {
+  return put?.key?.toString('utf8').startsWith(AUDIT) === true;
+}
+
+/** Where a policy and its owner's lease lie. */
+function at(name: string): IRangeRequest[] {
+  return [{ key: policyKey(name) }, { key: leaseKey(name) }];
+}
+
+/** What was found there. */
+function stored([policies = [], leases = []]: readonly IKeyValue[][]): StoredPolicy | undefined {
+  const policy = policies[0] === undefined ? undefined : readPolicy(policies[0]);
+  return policy && withLease(policy, leases[0] && readLease(leases[0]));
 }
 
 /** Where the halts lie that forbid a policy for this namespace; undefined and `*` = any. */
-function haltsOver(namespace: string | undefined): KeyRange[] {
+function haltsOver(namespace: string | undefined): IRangeRequest[] {
   const everything = { key: Buffer.from(haltKey(null)) };
   if (namespace !== undefined && namespace !== '*') return [everything, { key: Buffer.from(haltKey(namespace)) }];
   return [everything, { key: Buffer.from(NAMESPACE_HALTS), range_end: Buffer.from(endOf(NAMESPACE_HALTS)) }];
@@ -202,14 +255,13 @@ function policyKey(name: string): Buffer {
   return Buffer.from(`${POLICIES}${name}`);
 }
 
+function leaseKey(name: string): Buffer {
+  return Buffer.from(`${POLICY_LEASES}${name}`);
+}
+
 /** The first key that can follow `prefix + after`. */
 function justAfter(prefix: string, after: string): Buffer {
   return Buffer.from(after === '' ? prefix : `${prefix}${after}\0`);
-}
-
-function first(pairs: IKeyValue[]): StoredPolicy | undefined {
-  const [pair] = pairs;
-  return pair === undefined ? undefined : readPolicy(pair);
 }
 
 function pageOf<T>(found: readonly T[], limit: number, cursor: (item: T) => string): Page<T> {

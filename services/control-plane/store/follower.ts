@@ -3,12 +3,12 @@ import type { StoredToken } from '../access/issued.ts';
 import type { Cancel, Runtime } from '../runtime.ts';
 import type { EtcdClient } from './client.ts';
 import { type Halt, readHalt } from './halts.ts';
-import { FOLLOWED, HALTS, POLICIES, PRINCIPALS, REPLICAS } from './keys.ts';
+import { FOLLOWED, HALTS, POLICIES, POLICY_LEASES, PRINCIPALS, REPLICAS } from './keys.ts';
 import type { Change, StoredPolicy } from './store.ts';
-import { readPolicy, readToken } from './value.ts';
+import { type OwnersLease, readLease, readPolicy, readToken, withLease } from './value.ts';
 
 /**
- * Keeps a replica's copy of the policies, of the halts, of the issued tokens and of the list of replicas current.
+ * Keeps a replica's copy of the policies, of their owners' leases, of the halts, of the issued tokens and of the list of replicas current.
  *
  * ```
  *            ┌──────────────── compacted, another history, or never listed ──────────────────┐
@@ -38,6 +38,8 @@ export interface FollowerEvents {
   halted(lost: readonly Halt[] | undefined): void;
   /** What changed, all of one moment; after a new listing too. */
   changed(changes: readonly Change[]): void;
+  /** Owners renewed the leases of these policies. */
+  renewed(policies: readonly StoredPolicy[]): void;
   /** The first listing is there. */
   ready(): void;
   /** Something to tell the operator: the connection was lost, resumed, listed again, or a value can't be read. */
@@ -53,6 +55,8 @@ export class Follower {
   readonly halts = new Map<string, Halt>();
   readonly tokens = new Map<string, StoredToken>();
   readonly replicas = new Map<string, string>();
+  /** Owners' leases by the names of their policies. */
+  readonly #leases = new Map<string, OwnersLease>();
   /** The newest revision of which every change is in `policies`. */
   revision = 0;
   /** The revision of the newest change of a policy or halt that is known: at most `revision`. */
@@ -163,6 +167,7 @@ export class Follower {
     const haltsBefore = [...this.halts.values()];
     let newest = 0;
     this.replicas.clear();
+    this.#leases.clear();
     this.halts.clear();
     this.tokens.clear();
     for (const pair of pairs) {
@@ -175,6 +180,10 @@ export class Follower {
         this.#putToken(key, pair);
         continue;
       }
+      if (key.startsWith(POLICY_LEASES)) {
+        this.#putLease(pair);
+        continue;
+      }
       newest = Math.max(newest, Number(pair.mod_revision));
       if (key.startsWith(HALTS)) this.#putHalt(key, pair);
       else {
@@ -185,8 +194,10 @@ export class Follower {
     const changes: Change[] = [];
     for (const name of new Set([...this.policies.keys(), ...listed.keys()])) {
       const before = this.policies.get(name);
-      const after = listed.get(name);
-      if (before?.revision !== after?.revision) changes.push({ name, before, after });
+      const found = listed.get(name);
+      const after = found && withLease(found, this.#leases.get(name));
+      const same = before?.revision === after?.revision && before?.renewal?.revision === after?.renewal?.revision;
+      if (!same) changes.push({ name, before, after });
       if (after === undefined) this.policies.delete(name);
       else this.policies.set(name, after);
     }
@@ -256,6 +267,7 @@ export class Follower {
 
   #apply(response: IWatchResponse): void {
     const changes = new Map<string, Change>();
+    const renewed = new Set<string>();
     // The watch begins with the revision that is known already.
     const news = response.events.filter(({ kv }) => Number(kv.mod_revision) > this.#resumeAfter);
     if (news.length === 0) return;
@@ -267,6 +279,12 @@ export class Follower {
       if (key.startsWith(REPLICAS)) {
         if (isPut) this.#putReplica(key, kv);
         else this.replicas.delete(key.slice(REPLICAS.length));
+        continue;
+      }
+      if (key.startsWith(POLICY_LEASES)) {
+        // That one is gone tells nothing: it goes with its policy.
+        const name = isPut ? this.#putLease(kv) : undefined;
+        if (name !== undefined) renewed.add(name);
         continue;
       }
       if (key.startsWith(HALTS)) {
@@ -292,6 +310,26 @@ export class Follower {
     if (changes.size > 0 || haltsChanged) this.lastChange = Math.max(this.lastChange, newest);
     if (haltsChanged) this.#events.halted(undefined);
     this.#events.changed([...changes.values()]);
+    this.#renew(renewed);
+  }
+
+  #renew(names: ReadonlySet<string>): void {
+    const policies = [...names].flatMap((name) => {
+      const stored = this.policies.get(name);
+      const renewed = stored && withLease(stored, this.#leases.get(name));
+      if (renewed === undefined || renewed === stored) return [];
+      this.policies.set(name, renewed);
+      return [renewed];
+    });
+    if (policies.length > 0) this.#events.renewed(policies);
+  }
+
+  /** Notes an owner's lease. @returns the name of its policy */
+  #putLease(pair: IKeyValue): string | undefined {
+    const lease = readLease(pair);
+    if (lease === undefined) this.#events.note("unreadable owner's lease in etcd, left out", { key: pair.key.toString('utf8') });
+    else this.#leases.set(lease.name, lease);
+    return lease?.name;
   }
 
   #read(pair: IKeyValue): StoredPolicy | undefined {

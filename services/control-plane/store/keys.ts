@@ -1,9 +1,14 @@
 /** Where things lie in etcd. What every replica follows are neighbours, so that one watch follows them all. */
 export const HALTS = '/hfi/halt/';
 export const POLICIES = '/hfi/policies/';
+/** Until when a policy's owner renewed its lease. Between policies and replicas, by its name. */
+export const POLICY_LEASES = '/hfi/policy-leases/';
 /** The issued tokens: who may act. Between policies and replicas, by its name. */
 export const PRINCIPALS = '/hfi/principals/';
 export const REPLICAS = '/hfi/replicas/';
+/** Runs that ended, nobody follows them; and by the same ids those of which it is not written yet what they did in all. */
+export const ENDED = '/hfi/ended/';
+export const ENDED_WAITING = '/hfi/ended-waiting/';
 export const AUDIT = '/hfi/audit/';
 /** `<policy>/<when it was applied>/<proxy>`: what a proxy counted. Outside of what a replica follows of the policies. */
 export const COUNTS = '/hfi/counts/';
@@ -15,7 +20,7 @@ export const AUDIT_ANCHOR = '/hfi/audit-anchor';
 /** A key for each halt that was ever kept, without a value. Nobody follows it. */
 export const KEPT_HALTS = '/hfi/done/halt/';
 
-/** First and last key of what a replica follows: halts, policies, issued tokens and replicas, and nothing between them. */
+/** First and last key of what a replica follows: halts, policies, their owners' leases, issued tokens, replicas and nothing between them. */
 export const FOLLOWED = { from: HALTS, to: endOf(REPLICAS) } as const;
 
 const EVERYTHING = `${HALTS}all`;
@@ -41,17 +46,17 @@ export function endOf(prefix: string): string {
 const LAST_MS = 9_999_999_999_999;
 
 /**
- * An audit entry's id. Ids of later entries come first, so that the newest page is the cheap one: etcd reads keys upwards.
+ * An id of something that happened at a time. Ids of later ones come first, so that the newest page is the cheap one: etcd reads keys upwards.
  *
  * @param time milliseconds since the epoch
- * @param rest what tells entries of the same millisecond apart
+ * @param rest what tells those of the same millisecond apart
  */
-export function auditId(time: number, rest: string): string {
+export function timedId(time: number, rest: string): string {
   return `${String(LAST_MS - time).padStart(13, '0')}-${rest}`;
 }
 
 /** The time that an id says, in milliseconds since the epoch. */
-export function auditTime(id: string): number {
+export function timeOfId(id: string): number {
   return LAST_MS - Number(id.slice(0, 13));
 }
 

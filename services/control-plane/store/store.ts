@@ -1,5 +1,7 @@
+import type { End } from '../../policy/lifecycle.ts';
 import type { Policy } from '../../policy/schema.ts';
 import type { StoredToken, TokenRecord } from '../access/issued.ts';
+import type { RunResult } from '../counts/shown.ts';
 import type { Halt } from './halts.ts';
 import type { TokenStore } from './tokens.ts';
 
@@ -14,8 +16,30 @@ export interface StoredPolicy {
   readonly revision: number;
   /** The only proxies that it is for, by name, where guardrails limit how many; undefined = all that it selects. */
   readonly chosen?: readonly string[] | undefined;
-  /** The lease that sweeps it after its end; `0` when it never ends. */
-  readonly lease: string;
+  /** The last time that its owner renewed the lease; undefined when there was none since the apply. */
+  readonly renewal?: Renewal | undefined;
+  /** Once it has ended; it stays a short while to be seen, and is in the history. */
+  readonly ended?: WrittenEnd | undefined;
+}
+
+export interface Renewal {
+  /** Milliseconds since the epoch. */
+  readonly until: number;
+  /** The store's revision of it. */
+  readonly revision: number;
+}
+
+/** An end, and who brought it about. */
+export interface WrittenEnd extends End {
+  readonly by: Actor;
+}
+
+/** A run that ended, in the history. */
+export interface PastRun extends StoredPolicy {
+  readonly id: string;
+  readonly ended: WrittenEnd;
+  /** What it did in all; null until its last counts are there, and when nobody knows them any more. */
+  readonly result: RunResult | null;
 }
 
 export interface Actor {
@@ -23,8 +47,20 @@ export interface Actor {
   readonly role: string;
 }
 
-export const AUDIT_ACTIONS = ['create', 'replace', 'delete', 'end', 'halt', 'resume', 'create-token', 'revoke-token'] as const;
+/** Who does what nobody asks for at that moment. */
+export const CONTROL_PLANE: Actor = { name: 'hfi', role: 'control-plane' };
+
+export const AUDIT_ACTIONS = ['create', 'replace', 'delete', 'end', 'result', 'halt', 'resume', 'create-token', 'revoke-token'] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
+
+/** What a run did in all, as its last audit entry says it. */
+export interface AuditedResult {
+  /** When the run was applied, as ISO 8601 says it: entries are hashed as they are shown. */
+  readonly appliedAt: string;
+  readonly verdict: RunResult['verdict'];
+  readonly matched: number;
+  readonly injected: number;
+}
 
 export interface AuditEntry {
   readonly id: string;
@@ -35,6 +71,10 @@ export interface AuditEntry {
   readonly action: AuditAction;
   /** The policy that was changed; empty when it was a halt or a token. */
   readonly policy: string;
+  /** How it ended, of the action `end`. */
+  readonly end?: Pick<End, 'reason' | 'why'> | undefined;
+  /** What the run did that ended, of the action `result`. */
+  readonly result?: AuditedResult | undefined;
   /** What was halted or resumed, null = everything, and the reason of the halt. */
   readonly halt?: { readonly namespace: string | null; readonly reason: string };
   /** The token that was created or revoked, by its name. */
@@ -77,19 +117,25 @@ export interface Store {
   /** Policies by name, beginning after the name `after`. */
   list(limit: number, after: string): Promise<Page<StoredPolicy>>;
   /**
-   * Creates (`base` undefined) or replaces the policy, if it is still at `base` and nothing that it can select is halted.
+   * Begins a run of the policy, if it is still at `base` (undefined = not there) and nothing that it can select is halted. A run that goes on
+   * there ends with it.
    *
    * @param chosen the only proxies that it is for
    */
   put(policy: Policy, base: StoredPolicy | undefined, origin: Origin, chosen?: readonly string[]): Promise<Outcome<StoredPolicy>>;
   /** Asks whether the policy is still at `base`. */
   unchanged(base: StoredPolicy): Promise<Outcome<StoredPolicy>>;
-  /** Removes the policy if it is still at `base`; gives the revision of the removal. */
+  /** Removes the policy if it is still at `base`; gives the revision of the removal. A run that goes on there ends with it. */
   remove(base: StoredPolicy, origin: Origin): Promise<Outcome<number>>;
-  /** Notes once, whichever replica is first, that the policy ended. */
-  noteEnd(ended: StoredPolicy, origin: Origin): Promise<void>;
   /** The issued tokens. */
   readonly tokens: TokenStore;
+  /**
+   * Ends the run that goes on at `base`, if nobody changed it or renewed its lease meanwhile: its end is written, and it goes into the
+   * history. So one replica ends it, whichever is first.
+   */
+  end(base: StoredPolicy, end: End, origin: Origin): Promise<Outcome<StoredPolicy>>;
+  /** Renews the owner's lease, if the policy is still at `base`. @param until milliseconds since the epoch */
+  renew(base: StoredPolicy, until: number): Promise<Outcome<StoredPolicy>>;
   /** Makes this replica known to the others until `withdraw`. */
   register(id: string, url: string): Promise<void>;
   withdraw(): Promise<void>;
