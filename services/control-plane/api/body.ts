@@ -3,6 +3,7 @@ import type { Context } from 'hono';
 import { LineCounter, parseAllDocuments } from 'yaml';
 import { duplicateKeys } from '../../policy/duplicate-keys.ts';
 import { fieldErrors } from '../../policy/problems.ts';
+import { asOneDocument } from '../../policy/regex/work.ts';
 import type { Env } from './env.ts';
 import { Problem } from './problem.ts';
 
@@ -31,7 +32,7 @@ export async function readBody<S extends z.ZodType>(c: Context<Env>, schema: S):
 
 /** Checks a value with a schema. @throws Problem `invalid` with every bad field */
 export function check<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
-  const result = schema.safeParse(value, { reportInput: false });
+  const result = asOneDocument(() => schema.safeParse(value, { reportInput: false }));
   if (result.success) return result.data;
   const all = fieldErrors(schema, result.error.issues, value);
   const errors = all.slice(0, MOST_ERRORS);
