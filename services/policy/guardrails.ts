@@ -52,7 +52,7 @@ const limits = {
     }, 'must be a duration from 1s to 720h, such as 30m')
     .meta({ format: 'duration', limits: '1s to 720h' })
     .describe('The longest that a rule may be in force; one without an end is refused.'),
-  requireEnd: z.boolean().describe('Whether every rule must have an end: `duration_seconds` or `window.end`.'),
+  requireEnd: z.boolean().describe('Whether every rule must have an end: `duration_seconds`, `window.end`, or the `lease` of its policy.'),
   forbiddenPaths: z
     .array(nameMatch)
     .min(1)

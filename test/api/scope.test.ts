@@ -294,6 +294,10 @@ describe('API: what a token of namespace demo sees and does', function () {
       assert.equal(renewed.status, namespace === 'demo' ? 200 : 404, renewed.text);
       assert.equal((await one.ask('DELETE', `/v1/policies/${name}`)).status, 200);
     }
+    const results = async () =>
+      ((await as('viewer', 'GET', '/v1/audit?action=result')).body.items as { policy: string }[]).map(({ policy }) => policy);
+    await until(async () => (await results()).includes('held-demo'), 'what it did is audited', 30_000);
+    assert.ok(!(await results()).includes('held-shop'));
     const seen = names(await as('viewer', 'GET', '/v1/history?limit=100'));
     assert.ok(seen.includes('held-demo') && !seen.includes('held-shop'), seen.join(' '));
     assert.deepEqual(names(await as('viewer', 'GET', '/v1/history?policy=held-shop')), []);

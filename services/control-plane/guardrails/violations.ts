@@ -36,7 +36,8 @@ const NO_END = 'no end';
  * looks is asked.
  */
 export function violations(policy: Policy, guardrails: Guardrails, context: Context): Violation[] {
-  const { selector, mode, rules } = policy.spec;
+  const { spec } = policy;
+  const { selector, mode, rules } = spec;
   const namespace = selector.namespace === '*' ? undefined : selector.namespace;
   const found = wrongNamespace(namespace, guardrails, context);
   if (mode === 'shadow') return found;
@@ -47,7 +48,7 @@ export function violations(policy: Policy, guardrails: Guardrails, context: Cont
     ...tooMany(limits, context),
     ...rules.flatMap((rule, i) => [
       ...tooMuch(rule, `spec.rules[${i}]`, limits),
-      ...tooLong(rule, `spec.rules[${i}]`, limits, context.appliedAt),
+      ...tooLong(rule, `spec.rules[${i}]`, spec.lease === undefined ? limits : { ...limits, requireEnd: false }, context.appliedAt),
       ...outOfHours(rule, `spec.rules[${i}]`, limits, context.appliedAt),
       ...forbidden(rule, `spec.rules[${i}]`, limits),
     ]),
@@ -126,7 +127,7 @@ function tooLong(rule: Rule, path: string, { maxDuration, requireEnd }: Limits, 
       field,
       value: NO_END,
       limit: 'an end',
-      message: 'gives the rule no end; the guardrail requireEnd wants one',
+      message: 'gives the rule no end; the guardrail requireEnd wants one, or a spec.lease',
     },
   ];
 }
