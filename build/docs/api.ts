@@ -111,7 +111,7 @@ function typeOf(schema: ApiSchema): string {
   return types.map((type) => (type === 'string' ? 'text' : type)).join(' or ');
 }
 
-const POLICY_PAGE = new Set(['Policy', 'PolicySpec']);
+const POLICY_PAGE = new Set(['Policy', 'PolicySpec', 'Rule']);
 
 function link(name: string): string {
   return POLICY_PAGE.has(name) ? `[${name}](policy.md)` : `[${name}](#${name.toLowerCase()})`;

@@ -208,6 +208,7 @@ describe('API: explain', function () {
 
   const wrong: [string, object, string][] = [
     ['a path without a slash', { request: { path: 'x' } }, 'request.path'],
+    ['a path with a fragment', { request: { path: '/x#y' } }, 'request.path'],
     ['a header with a line break', { request: { headers: [['a', 'b\r\nc']] } }, 'request.headers[0][1]'],
     ['a pseudo-header', { request: { headers: [[':path', '/']] } }, 'request.headers[0][0]'],
     [
