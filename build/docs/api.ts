@@ -111,7 +111,12 @@ function typeOf(schema: ApiSchema): string {
   return types.map((type) => (type === 'string' ? 'text' : type)).join(' or ');
 }
 
-const PAGES: Readonly<Record<string, string>> = { Policy: 'policy.md', PolicySpec: 'policy.md', Guardrails: 'guardrails.md' };
+const PAGES: Readonly<Record<string, string>> = {
+  Policy: 'policy.md',
+  PolicySpec: 'policy.md',
+  Rule: 'policy.md',
+  Guardrails: 'guardrails.md',
+};
 
 function link(name: string): string {
   return `[${name}](${PAGES[name] ?? `#${name.toLowerCase()}`})`;

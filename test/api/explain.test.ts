@@ -206,8 +206,20 @@ describe('API: explain', function () {
     assert.deepEqual([policies.find(({ name }) => name === 'p')?.rules.length, omitted.rules, ruleset.version], [1001, 1999, null]);
   });
 
+  it('works on four at a time, refuses a fifth, and is free again afterwards', async () => {
+    const rules = Array.from({ length: 2000 }, (_, i) => ({ match: { path: { exact: `/${i}` } }, fault: ABORT }));
+    const body = { proxy: DEMO, policies: [made('p', rules)] };
+    const replies = await Promise.all(Array.from({ length: 12 }, () => replica.ask('POST', '/v1/explain', { body })));
+    const statuses = new Set(replies.map(({ status }) => status));
+    assert.deepEqual([...statuses].sort(), [200, 429]);
+    assert.ok(replies.filter(({ status }) => status === 200).length >= 4);
+    assert.equal(replies.find(({ status }) => status === 429)?.headers.get('retry-after'), '1');
+    assert.equal((await replica.ask('POST', '/v1/explain', { body })).status, 200);
+  });
+
   const wrong: [string, object, string][] = [
     ['a path without a slash', { request: { path: 'x' } }, 'request.path'],
+    ['a path with a fragment', { request: { path: '/x#y' } }, 'request.path'],
     ['a header with a line break', { request: { headers: [['a', 'b\r\nc']] } }, 'request.headers[0][1]'],
     ['a pseudo-header', { request: { headers: [[':path', '/']] } }, 'request.headers[0][0]'],
     [

@@ -36,6 +36,8 @@ function flood(port: number, method: string, path: string, token: string | undef
     const asking = request({ host: '127.0.0.1', port, method, path, headers, agent: false }, (answer) => {
       status = answer.statusCode ?? 0;
       answer.resume();
+      // Events have no end: what matters is whether more is taken meanwhile.
+      if (answer.headers['content-type']?.startsWith('text/event-stream') === true) setTimeout(end, 500);
       answer.on('end', end);
       answer.on('close', end);
     });

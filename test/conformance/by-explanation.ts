@@ -36,7 +36,7 @@ function sceneOf({ policies, identity, afterMs, direction, request }: Trial): Pa
   const { method, path, source, peer } = request;
   const headers = wireHeaders(request);
   const asked = requestSchema.parse({ method, path, authority: authorityOf(request), headers, source, peer, cluster: direction });
-  const applied = { createdAt: NOW - afterMs, appliedAt: NOW - afterMs, revision: 1, lease: '0' };
+  const applied = { createdAt: NOW - afterMs, appliedAt: NOW - afterMs, revision: 1 };
   return {
     policies: policies.map((policy) => ({ stored: { policy, ...applied }, given: false })),
     over: () => new Set(),

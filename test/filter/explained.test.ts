@@ -63,7 +63,7 @@ describe('explain: equals the oracle', () => {
           };
           const { verdict, policies: told } = await explain(systemRuntime, filter, {
             policies: policies.map((one) => ({
-              stored: { policy: one, createdAt: appliedAt, appliedAt, revision: 1, lease: '0' },
+              stored: { policy: one, createdAt: appliedAt, appliedAt, revision: 1 },
               given: false,
             })),
             over: () => new Set(),
@@ -91,6 +91,10 @@ describe('explain: equals the oracle', () => {
             for (const [i, rule] of rules.entries()) {
               if (rule.state === 'ended') continue;
               const match = own?.rules[i]?.match ?? {};
+              const isFor = matches(match, asked, direction === 'outbound');
+              assert.equal(rule.state !== 'no-match', isFor, `${rule.name}: ${about}`);
+              // Whatever the parts are, all of them together are the match.
+              assert.equal(rule.unmet.length === 0, isFor, `${rule.name}: ${about}`);
               const fails = partsOf(match, `spec.rules[${i}].match`).filter(({ alone }) => !holds(alone as Match));
               const spared = matches({}, asked, false) || match.probes === true ? [] : [`spec.rules[${i}].match.probes`];
               const top = rule.unmet.filter(({ path }) => !path.includes('.anyOf['));

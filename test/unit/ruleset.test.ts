@@ -86,7 +86,6 @@ describe('ruleset compiler', () => {
       createdAt: NOW,
       appliedAt: NOW,
       revision: 1,
-      lease: '0',
     };
     const never = [{ exact: '/healthz', ignoreCase: false }];
     let over = new Set<number>();

@@ -38,7 +38,7 @@ const ruleAnswer = z
     turns: z.record(z.string(), z.unknown()).nullable().describe('What hangs on earlier requests: `after`, `every`, `sequence`, `limit`.'),
     startsAt: z.iso.datetime().nullable(),
     endsAt: z.iso.datetime().nullable(),
-    rule: rule.nullable().describe('The rule itself; null when the request is not for it.'),
+    rule: z.union([rule, z.null()]).describe('The rule itself; null when the request is not for it.'),
   })
   .openapi('ExplainedRule');
 

@@ -1,7 +1,8 @@
 import { HEADER_TIME } from '../../../filter/assembly/protocol.ts';
+import type { Call } from '../../../filter/host/abi.ts';
 import { pairs } from '../../../filter/host/header-pairs.ts';
 import { Process } from '../../../filter/host/process.ts';
-import { type Call, Vm } from '../../../filter/host/vm.ts';
+import { Vm } from '../../../filter/host/vm.ts';
 import type { Direction } from '../../policy/schema.ts';
 import { rulesetVersion } from '../ruleset/compile.ts';
 import type { Asked } from './request.ts';

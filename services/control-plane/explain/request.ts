@@ -31,8 +31,7 @@ export const requestSchema = z
     method: z.string().regex(TOKEN, 'is no method, such as `GET`').max(64).default('GET'),
     path: z
       .string()
-      .regex(/^[/*]/, 'must begin with `/`')
-      .regex(/^[^#\s]*$/, 'has a blank or a `#`; write them percent-encoded')
+      .regex(/^[/*][^#\s]*$/, 'must begin with `/`, and have blanks and `#` percent-encoded')
       .max(8192)
       .default('/')
       .describe('With the query.'),
