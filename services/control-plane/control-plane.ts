@@ -9,6 +9,7 @@ import { asResource } from './api/proxies.ts';
 import { RateLimit } from './api/rate-limit.ts';
 import { AuditRetention } from './audit/retention.ts';
 import { Sealer } from './audit/sealer.ts';
+import type { Telemetry } from './audit/telemetry.ts';
 import type { Config } from './config.ts';
 import { type Counting, makeCounting } from './counting.ts';
 import { SETTLING_MS } from './counts/shown.ts';
@@ -25,6 +26,7 @@ import { injectedEnough } from './lifecycle/stop-reasons.ts';
 import { addGauges, makeMetrics } from './metrics.ts';
 import { Peers } from './replicas/peers.ts';
 import type { Runtime } from './runtime.ts';
+import type { AuditLog } from './store/audit-log.ts';
 import { makeClient } from './store/client.ts';
 import { EtcdStore } from './store/etcd.ts';
 import { EtcdAuditLog } from './store/etcd-audit.ts';
@@ -48,6 +50,8 @@ export interface Surroundings {
   readonly fetch: typeof fetch;
   /** Random bytes that nobody can guess: for tokens. */
   readonly randomBytes: () => Uint8Array;
+  /** Sends what was audited elsewhere, if somebody wants it. */
+  readonly telemetry?: ((audit: AuditLog) => Pick<Telemetry, 'sealed' | 'stop'>) | undefined;
 }
 
 export interface ControlPlane {
@@ -59,13 +63,14 @@ export interface ControlPlane {
 }
 
 /** Puts one replica together. Everything that it takes from outside is in `surroundings`. */
-export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes }: Surroundings): ControlPlane {
+export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes, telemetry }: Surroundings): ControlPlane {
   const client = makeClient(config.etcd);
   const auditKey = config.auditKey === undefined ? undefined : new AuditKey(config.auditKey);
   const audited = (): void => sealer.soon();
   const store = new EtcdStore(client, runtime, { keepEndedSeconds: KEEP_ENDED_SECONDS, auditKey, audited });
   const haltStore = new EtcdHalts(client, runtime, { auditKey, audited });
   const audit = new EtcdAuditLog(client);
+  const sent = telemetry?.(audit);
   const history = new EtcdHistory(client, runtime, { auditKey, audited });
   const metrics = makeMetrics();
   const events = new Events(() => runtime.clock.now());
@@ -79,7 +84,10 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
     replica: config.replica,
     key: auditKey,
     // In the log as well: kept elsewhere, these lines show whether a part of the chain was taken away.
-    sealed: (head, entries) => log.info({ ...head, entries }, 'audit sealed'),
+    sealed: (seal) => {
+      log.info({ sequence: seal.sequence, hash: seal.hash, entries: seal.entries.length }, 'audit sealed');
+      void sent?.sealed(seal);
+    },
     broken: (known, found) => log.error({ known, found }, "the audit's chain in etcd is not the one that was there"),
     failed: (error) => log.warn({ err: error }, 'the audit is not sealed yet'),
   });
@@ -280,6 +288,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
       fleet.stop();
       fleetEvents.stop();
       counting.stop();
+      await sent?.stop();
       store.close();
     },
   };

@@ -91,6 +91,15 @@ export class EtcdAuditLog implements AuditLog {
     return ids.length;
   }
 
+  async read(ids: readonly string[]): Promise<readonly AuditEntry[]> {
+    const found: AuditEntry[] = [];
+    for (let at = 0; at < ids.length; at += MOST_IN_TRANSACTION) {
+      const keys = ids.slice(at, at + MOST_IN_TRANSACTION).map((id) => ({ key: Buffer.from(`${AUDIT}${id}`) }));
+      for (const pairs of await this.#ranges(keys)) found.push(...pairs.map(readAudit));
+    }
+    return found;
+  }
+
   async seals(limit: number, after: number): Promise<SealPage> {
     const [seals = [], [head] = [], [anchor] = [], waiting = []] = await this.#ranges([
       { key: sealKey(after + 1), range_end: Buffer.from(endOf(AUDIT_SEALS)), limit: limit + 1 },
