@@ -7,7 +7,7 @@ import { freePorts } from '../../cli/sandbox/ports.ts';
 import type { PolicyInput } from '../../services/policy/schema.ts';
 import { type Processes, until } from '../support/processes.ts';
 
-const MAIN = join(import.meta.dirname, '..', '..', 'services', 'control-plane', 'main.ts');
+const MAIN = join(import.meta.dirname, '..', '..', 'dist', 'control-plane', 'main.cjs');
 
 /** The control plane limits the changes of one token; the benchmark takes turns with as many users as a busy team has. */
 const EDITORS = 32;
