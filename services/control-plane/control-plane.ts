@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
 import { AuditKey } from '../audit/signature.ts';
 import { policyEnd } from '../policy/end.ts';
 import { makeApp } from './api/app.ts';
@@ -15,7 +16,7 @@ import { Fleet } from './fleet/fleet.ts';
 import { addGauges, makeMetrics } from './metrics.ts';
 import { Peers } from './replicas/peers.ts';
 import { pause, type Runtime } from './runtime.ts';
-import { makeClient } from './store/client.ts';
+import type { EtcdConnection } from './store/client.ts';
 import { EtcdStore } from './store/etcd.ts';
 import { EtcdAuditLog } from './store/etcd-audit.ts';
 import { Follower } from './store/follower.ts';
@@ -35,6 +36,10 @@ export interface Surroundings {
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly fetch: typeof fetch;
+  /** Makes a connection to etcd that is shared with nobody. */
+  readonly connect: () => EtcdConnection;
+  /** What the metrics page says of the process, beside what it says of the replica. */
+  readonly ofProcess?: (registry: Registry) => void;
 }
 
 export interface ControlPlane {
@@ -46,8 +51,8 @@ export interface ControlPlane {
 }
 
 /** Puts one replica together. Everything that it takes from outside is in `surroundings`. */
-export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundings): ControlPlane {
-  const client = makeClient(config.etcd);
+export function makeControlPlane({ config, runtime, log, fetch: ask, connect, ofProcess }: Surroundings): ControlPlane {
+  const client = connect();
   const auditKey = config.auditKey === undefined ? undefined : new AuditKey(config.auditKey);
   const store = new EtcdStore(client, runtime, { keepEndedSeconds: KEEP_ENDED_SECONDS, auditKey, audited: () => sealer.soon() });
   const audit = new EtcdAuditLog(client);
@@ -74,7 +79,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     failed: (error) => log.warn({ err: error }, 'old audit entries are not removed yet'),
   });
 
-  const follower = new Follower(() => makeClient(config.etcd), runtime, {
+  const follower = new Follower(connect, runtime, {
     changed: (changes) => {
       counting.counts.change(changes);
       fleet.change(changes);
@@ -103,7 +108,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
 
   const start = nameOfStart(runtime.random);
   const counting: Counting = makeCounting({
-    makeClient: () => makeClient(config.etcd),
+    connect,
     runtime,
     metrics,
     name: start,
@@ -138,7 +143,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     }
   };
 
-  const peers = new Peers({ self: config.replica, replicas: () => follower.replicas, fetch: ask });
+  const peers = new Peers({ self: config.replica, replicas: () => follower.replicas, timers: runtime.timers, fetch: ask });
   const app = makeApp({
     runtime,
     store,
@@ -157,6 +162,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     serving: () => serving,
   });
 
+  ofProcess?.(metrics.registry);
   addGauges(metrics, {
     policies: () => countPolicies(follower.policies.values(), runtime.clock.now()),
     proxies: () => countProxies([...fleet.proxies].map((proxy) => asResource(proxy, config.replica, runtime.clock.now()))),

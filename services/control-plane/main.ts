@@ -1,9 +1,11 @@
 import { type ServerType, serve } from '@hono/node-server';
+import { collectDefaultMetrics } from 'prom-client';
 import { type Config, readConfig } from './config.ts';
 import { type ControlPlane, makeControlPlane } from './control-plane.ts';
 import { ConfigError } from './environment.ts';
 import { makeLog } from './log.ts';
 import { systemRuntime } from './runtime.ts';
+import { makeClient } from './store/client.ts';
 
 /** The process: configuration in, sockets open, signals obeyed. */
 
@@ -22,7 +24,14 @@ function configured(): Config {
 
 const config = configured();
 const log = makeLog(config.logLevel, config.replica);
-const controlPlane = makeControlPlane({ config, runtime: systemRuntime, log, fetch });
+const controlPlane = makeControlPlane({
+  config,
+  runtime: systemRuntime,
+  log,
+  fetch,
+  connect: () => makeClient(config.etcd),
+  ofProcess: (register) => collectDefaultMetrics({ register }),
+});
 controlPlane.start();
 
 const server = serve({ fetch: controlPlane.fetch, hostname: config.host, port: config.port }, ({ address, port, family }) => {

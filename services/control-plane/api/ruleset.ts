@@ -70,7 +70,7 @@ export function rulesetRoutes(parts: Parts) {
 
   return new OpenAPIHono<Env>().openapi(route, async (c) => {
     const hello = readHello(c);
-    await caughtUp(parts, wholeNumber(c.req.header(HEADER_REVISION)), c.req.raw.signal);
+    await mustNotGoBack(parts, wholeNumber(c.req.header(HEADER_REVISION)), c.req.raw.signal);
     const answer = await parts.fleet.poll(hello, preferredWaitMs(c), c.req.raw.signal);
     c.header(HEADER_REVISION, String(parts.copy.lastChange));
     c.header(HEADER_REPLICA, parts.start);
@@ -98,9 +98,18 @@ const CATCH_UP_MS = 2000;
 const LOOK_AGAIN_MS = 2;
 
 /**
- * Waits until this replica has seen what the proxy has been told of elsewhere. Not for ever: after etcd was restored from a backup, its
- * revisions begin lower.
+ * Waits until this replica has seen what the proxy has been told of elsewhere, so that nothing that was deleted comes back. After etcd was
+ * restored from a backup its revisions begin lower: then there is nothing more to see.
+ *
+ * @throws Problem `store-unavailable` when there is more to see than this replica sees in time; StoreUnavailable when nobody can tell
  */
+async function mustNotGoBack(parts: Parts, revision: number, signal: AbortSignal): Promise<void> {
+  await caughtUp(parts, revision, signal);
+  if (parts.copy.revision >= revision || signal.aborted || (await parts.store.revision()) < revision) return;
+  throw new Problem('store-unavailable', 'This replica has not seen yet what the proxy has heard of.', { retryAfter: 1 });
+}
+
+/** Waits a little until this replica has seen a revision. */
 export async function caughtUp({ copy, runtime }: Parts, revision: number, signal: AbortSignal): Promise<void> {
   const until = runtime.clock.elapsed() + CATCH_UP_MS;
   while (copy.revision < revision && runtime.clock.elapsed() < until && !signal.aborted) await pause(runtime, LOOK_AGAIN_MS);

@@ -1,4 +1,5 @@
 import type { z } from '@hono/zod-openapi';
+import type { Timers } from '../runtime.ts';
 
 /** What the other replicas say, and the names of those that couldn't be asked. */
 export interface Asked<T> {
@@ -11,6 +12,7 @@ export interface PeersOptions {
   readonly self: string;
   /** The replicas known now, by name, with their URLs. */
   readonly replicas: () => ReadonlyMap<string, string>;
+  readonly timers: Timers;
   readonly fetch: typeof fetch;
 }
 
@@ -43,16 +45,20 @@ export class Peers {
     const answers: z.output<S>[] = [];
     await Promise.all(
       others.map(async ([name, url]) => {
+        const late = new AbortController();
+        const cancel = this.#options.timers.after(Math.ceil(waitMs) + PEER_ANSWER_MS, () => late.abort());
         try {
           const response = await this.#options.fetch(new URL(path, url), {
             headers: { authorization, prefer: `wait=${Math.floor(waitMs / 1000)}` },
-            signal: AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(waitMs) + PEER_ANSWER_MS)]),
+            signal: AbortSignal.any([signal, late.signal]),
             redirect: 'error',
           });
           if (!response.ok) throw new Error(`it answered ${response.status}`);
           answers.push(schema.parse(await response.json()));
         } catch {
           incomplete.push(name);
+        } finally {
+          cancel();
         }
       }),
     );

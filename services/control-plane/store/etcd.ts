@@ -1,11 +1,11 @@
-import type { IKeyValue, IRequestOp, Lease } from 'etcd3';
+import type { IKeyValue, IRequestOp } from 'etcd3';
 import type { AuditKey } from '../../audit/signature.ts';
 import { policyEnd } from '../../policy/end.ts';
 import type { Policy } from '../../policy/schema.ts';
 import type { Runtime } from '../runtime.ts';
 import { asked, translated } from './asked.ts';
 import { AuditWriter } from './audit-writer.ts';
-import type { EtcdClient } from './client.ts';
+import type { EtcdConnection, KeptLease } from './client.ts';
 import { AUDIT, auditId, endOf, POLICIES, REPLICAS } from './keys.ts';
 import { type AuditAction, type Origin, type Outcome, type Page, type Store, type StoredPolicy, StoreRefused } from './store.ts';
 import { type AuditValue, encode, type PolicyValue, readPolicy } from './value.ts';
@@ -24,14 +24,14 @@ export interface EtcdStoreOptions {
 
 /** The store in etcd. Each change is one transaction on the policy's mod revision; only a policy that ends costs a lease before it. */
 export class EtcdStore implements Store {
-  readonly #client: EtcdClient;
+  readonly #client: EtcdConnection;
   readonly #runtime: Runtime;
   readonly #options: EtcdStoreOptions;
   readonly #audit: AuditWriter;
-  #registration: Lease | undefined;
+  #registration: KeptLease | undefined;
   #withdrawn = false;
 
-  constructor(client: EtcdClient, runtime: Runtime, options: EtcdStoreOptions) {
+  constructor(client: EtcdConnection, runtime: Runtime, options: EtcdStoreOptions) {
     this.#client = client;
     this.#runtime = runtime;
     this.#options = options;
@@ -107,7 +107,7 @@ export class EtcdStore implements Store {
       this.#runtime.timers.after(500, () => void this.register(id, url).catch(() => undefined));
     });
     try {
-      await lease.put(`${REPLICAS}${id}`).value(JSON.stringify({ url }));
+      await lease.put(`${REPLICAS}${id}`).value(JSON.stringify({ url })).exec();
     } catch (error) {
       throw translated(error);
     }
@@ -118,9 +118,14 @@ export class EtcdStore implements Store {
     await this.#registration?.revoke().catch(() => undefined);
   }
 
+  async revision(): Promise<number> {
+    const { header } = await asked(this.#client.keys.range({ key: Buffer.from(POLICIES), count_only: true }));
+    return Number(header.revision);
+  }
+
   async ping(): Promise<boolean> {
     try {
-      await this.#client.keys.range({ key: Buffer.from(POLICIES), count_only: true });
+      await this.revision();
       return true;
     } catch {
       return false;
