@@ -52,7 +52,7 @@ export function drawApply(dice: Dice, count: number): Apply {
     tag: `${name}-${count}`,
     selector,
     durationSeconds: dice.oneIn(2) ? 0 : 2 + dice.below(40),
-    limit: dice.pick([undefined, undefined, 1 + dice.below(20), { fleet: 1 + dice.below(40) }]),
+    limit: dice.pick([undefined, undefined, 1 + dice.below(20), { fleet: 1 + dice.below(12) }]),
     percentage: dice.oneIn(4) ? 50 : 100,
   };
 }
@@ -78,6 +78,8 @@ export function names({ namespace, service, labels = {} }: Selector, workload: W
 
 const POLICIES = '/hfi/policies/';
 const COUNTS = '/hfi/counts/';
+/** From the moment that a write is dated to its commit: a replica may stand still in between, or its clock jump. */
+const LONGEST_WRITE_MS = 30_000;
 
 /** What was written into etcd, whoever asked for it. */
 export class History {
@@ -87,6 +89,24 @@ export class History {
   /** What etcd has of the injections: by run (`<policy>/<when it was applied>`) and epoch. */
   readonly kept = new Map<string, number>();
   readonly #applies = new Map<string, Apply>();
+
+  readonly #removals = new Map<string, number>();
+  readonly #clocks: () => readonly number[];
+
+  /** @param clocks what the replicas' clocks show, or would if they hadn't jumped, in milliseconds since the epoch */
+  constructor(clocks: () => readonly number[]) {
+    this.#clocks = clocks;
+  }
+
+  /** Notes a removal before it is sent: it allows one. */
+  expectRemoval(name: string): void {
+    this.#removals.set(name, (this.#removals.get(name) ?? 0) + 1);
+  }
+
+  /** A removal that was expected was refused. */
+  refuseRemoval(name: string): void {
+    this.#removals.set(name, Math.max(0, (this.#removals.get(name) ?? 0) - 1));
+  }
 
   /** Notes an apply before it is sent. */
   expect(apply: Apply): void {
@@ -106,7 +126,10 @@ export class History {
     const name = key.slice(POLICIES.length);
     const before = this.current(name);
     if (before !== undefined) before.over = { revision, at };
-    if (type === 'DELETE') return;
+    if (type === 'DELETE') {
+      if (before !== undefined) this.#judgeRemoval(before, at);
+      return;
+    }
     const value = JSON.parse(kv.value.toString()) as {
       appliedAt: number;
       policy: { spec: { rules: { fault: { abort: { body: string } } }[] } };
@@ -114,6 +137,9 @@ export class History {
     const tag = value.policy.spec.rules[0]?.fault.abort.body ?? '';
     const apply = this.#applies.get(tag);
     if (apply === undefined) throw new Error(`etcd has an apply that nobody sent: ${tag}`);
+    if (!this.#clocks().some((now) => value.appliedAt <= now && value.appliedAt > now - LONGEST_WRITE_MS)) {
+      throw new Error(`${tag} says that it was applied at ${new Date(value.appliedAt).toISOString()}, which no clock showed lately`);
+    }
     const committed: Committed = { ...apply, revision, at, appliedAt: value.appliedAt, over: undefined };
     this.byTag.set(tag, committed);
     this.byName.set(name, [...(this.byName.get(name) ?? []), committed]);
@@ -122,6 +148,17 @@ export class History {
   /** What etcd kept of the injections of an apply by a process. */
   keptOf({ name, appliedAt }: Committed, epoch: string): number {
     return this.kept.get(`${name}/${appliedAt}/${epoch}`) ?? 0;
+  }
+
+  /** A policy goes because somebody wants it to, or is swept after its end. */
+  #judgeRemoval({ name, tag, durationSeconds, at: since }: Committed, at: number): void {
+    const allowed = this.#removals.get(name) ?? 0;
+    if (allowed > 0) {
+      this.#removals.set(name, allowed - 1);
+      return;
+    }
+    const ended = durationSeconds > 0 && at >= since + durationSeconds * 1000;
+    if (!ended) throw new Error(`${tag} went from etcd, and nobody asked for that`);
   }
 
   #keep(key: string, value: Buffer): void {

@@ -21,8 +21,9 @@ const LONGEST_TIMER_MS = 60_000;
 /** A replica of the control plane on a machine of its own: it can be killed, stand still, and its clock can jump. */
 export class Replica implements Server {
   readonly name: string;
-  /** By how much its wall clock is wrong, in milliseconds. */
+  /** By how much its wall clock is wrong, in milliseconds, now and ever before. */
   offset = 0;
+  readonly offsets = new Set([0]);
   readonly #etcd: EtcdServer;
   readonly #dice: Dice;
   readonly #others: () => readonly Replica[];
@@ -59,6 +60,13 @@ export class Replica implements Server {
       connect: () => new ModelConnection(this.#etcd, running),
     });
     running.plane.start();
+  }
+
+  /** Its wall clock jumps. */
+  setClock(offset: number): void {
+    this.offset = offset;
+    this.offsets.add(offset);
+    this.#etcd.scheduler.note(`${this.name}'s clock is wrong by ${offset} ms`);
   }
 
   kill(): void {

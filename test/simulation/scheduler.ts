@@ -62,7 +62,8 @@ export class Scheduler {
     await turn();
     for (;;) {
       const next = this.#heap[0];
-      if (next === undefined || next.at > until || stop()) break;
+      if (stop()) return;
+      if (next === undefined || next.at > until) break;
       this.#take();
       if (next.cancelled) continue;
       this.now = next.at;

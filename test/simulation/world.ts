@@ -2,10 +2,10 @@ import { keyText, runKey } from '../../services/control-plane/ruleset/rule-key.t
 import { filterModule } from '../support/filter-module.ts';
 import { History, NAMES, NAMESPACES, pathOf, SERVICES } from './applies.ts';
 import { EtcdServer } from './etcd-server.ts';
-import { Faults } from './faults.ts';
+import { Faults, SLOWING } from './faults.ts';
 import { Invariants, Violation } from './invariants.ts';
 import { Network } from './network.ts';
-import { Replica } from './replica.ts';
+import { EPOCH, Replica } from './replica.ts';
 import { Scheduler } from './scheduler.ts';
 import { judgeCounts, judgeRulesets } from './settled.ts';
 import { Sidecar } from './sidecar.ts';
@@ -43,7 +43,7 @@ export async function simulate(seed: number): Promise<Result> {
   const etcd = new EtcdServer(scheduler, network);
   const replicas: Replica[] = [];
   for (let i = 1; i <= 1 + dice.below(2); i++) replicas.push(new Replica(`replica-${i}`, etcd, () => replicas));
-  const history = new History();
+  const history = new History(() => replicas.flatMap(({ offsets }) => [...offsets].map((offset) => EPOCH + scheduler.now + offset)));
   const leaseMs = dice.pick([5000, 6000, 10_000, 20_000]);
   const invariants = new Invariants(scheduler, history, leaseMs, (tag) => {
     const { name = '', appliedAt = 0 } = history.byTag.get(tag) ?? {};
@@ -62,7 +62,14 @@ export async function simulate(seed: number): Promise<Result> {
   };
   etcd.model.changed = (event) => guarded(() => history.take(event, scheduler.now));
   const proxies: Sidecar[] = [];
-  const surroundings = { scheduler, network, module, leaseMs, server: () => dice.pick(replicas) };
+  const routes = scheduler.fork();
+  // Calls go to any replica, as in a mesh, or to one as long as it is there, as over a connection that stays.
+  const sticky = dice.oneIn(2);
+  const server = (proxy: Sidecar): Replica => {
+    const home = replicas[proxies.indexOf(proxy) % replicas.length];
+    return sticky && home?.start !== undefined ? home : routes.pick(replicas);
+  };
+  const surroundings = { scheduler, network, module, leaseMs, server };
   for (let i = 1; i <= 2 + dice.below(2); i++) {
     const service = dice.pick(SERVICES);
     const workload = { namespace: dice.pick(NAMESPACES), service, labels: { app: service, version: dice.pick(['v1', 'v2']) } };
@@ -78,6 +85,7 @@ export async function simulate(seed: number): Promise<Result> {
     if (proxy.alive) invariants.record(proxy).endedAt = scheduler.now;
   };
   const faults = new Faults({ scheduler, network, etcd, replicas, proxies, killing });
+  invariants.calm = !faults.kinds.some((kind) => SLOWING.includes(kind));
   scheduler.note(`faults ${faults.kinds.join(' ')}, lease ${leaseMs} ms, replicas ${replicas.length}, proxies ${proxies.length}`);
 
   let traffic = true;
@@ -102,7 +110,7 @@ export async function simulate(seed: number): Promise<Result> {
   for (const replica of replicas) scheduler.after(dice.below(500), () => replica.launch());
   for (const proxy of proxies) scheduler.after(dice.below(1000), () => proxy.start());
   for (const proxy of proxies) visitAgain(proxy, 200);
-  writer.start(500 + dice.below(3000));
+  writer.start(dice.pick([400, 1500, 5000, 12_000]));
   faults.start();
   await scheduler.run(STORMY_MS, stopped);
   faults.stop();

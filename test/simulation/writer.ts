@@ -81,7 +81,9 @@ export class Writer {
   }
 
   #delete(replica: Replica, name: string): void {
+    this.#history.expectRemoval(name);
     this.#ask(replica, 'DELETE', `/v1/policies/${name}`, undefined, (answer) => {
+      if (answer !== undefined && answer.status >= 400 && answer.status < 500) this.#history.refuseRemoval(name);
       if (answer?.status !== 200) return;
       this.acknowledged++;
       const revision = Number((bodyOf(answer) as { resourceVersion: string }).resourceVersion);
