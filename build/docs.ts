@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { apiPage } from './docs/api.ts';
 import { cliPage } from './docs/cli.ts';
+import { guardrailsPage } from './docs/guardrails.ts';
 import { policyPage } from './docs/policy.ts';
 import { policySchemaFile } from './docs/schema.ts';
 import { stackPage } from './docs/stack.ts';
@@ -13,6 +14,7 @@ const ROOT = new URL('../', import.meta.url);
 export const PAGES: ReadonlyMap<string, () => string | Promise<string>> = new Map<string, () => string | Promise<string>>([
   ['docs/reference/api.md', apiPage],
   ['docs/reference/cli.md', cliPage],
+  ['docs/reference/guardrails.md', guardrailsPage],
   ['docs/reference/policy.md', policyPage],
   ['docs/reference/policy.schema.json', policySchemaFile],
   ['docs/reference/stack.md', stackPage],

@@ -52,6 +52,60 @@ export async function ask(url: string, { method = 'GET', headers, body }: Questi
   });
 }
 
+/**
+ * Listens to server-sent events (WHATWG HTML, "Server-sent events"): the lines of each, when it is whole.
+ *
+ * @param timeoutMs for the beginning of the answer, and between two signs of life after it
+ * @param stream the connection to use; one of its own if not given
+ * @throws Error with `code`: Node's, ETIMEDOUT, or ECONNRESET when the other side ends it
+ */
+export async function* listen(
+  url: string,
+  headers: Readonly<Record<string, string>>,
+  timeoutMs: number,
+  stream?: Duplex,
+): AsyncGenerator<Answer | ServerSentEvent> {
+  const { request } = process.getBuiltinModule(url.startsWith('https:') ? 'node:https' : 'node:http');
+  const asking = request(url, { headers, ...(stream === undefined ? { agent: false } : { createConnection: () => stream }) });
+  asking.setTimeout(timeoutMs, () => asking.destroy(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' })));
+  try {
+    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+      asking.on('response', resolve).on('error', reject).end();
+    });
+    if (answer.statusCode !== 200) {
+      yield asAnswer(answer, await received(answer));
+      return;
+    }
+    yield asAnswer(answer, '');
+    answer.setEncoding('utf8');
+    let rest = '';
+    for await (const chunk of answer as AsyncIterable<string>) {
+      const whole = (rest + chunk).split('\n\n');
+      rest = whole.pop() ?? '';
+      for (const text of whole) yield asEvent(text);
+    }
+    throw Object.assign(new Error('the stream ended'), { code: 'ECONNRESET' });
+  } finally {
+    asking.destroy();
+  }
+}
+
+/** One of them; a sign of life has no data. */
+export interface ServerSentEvent {
+  readonly event: string;
+  readonly data: string;
+}
+
+function asEvent(text: string): ServerSentEvent {
+  const field = (name: string): string =>
+    text
+      .split('\n')
+      .filter((line) => line.startsWith(`${name}:`))
+      .map((line) => line.slice(name.length + 1).trimStart())
+      .join('\n');
+  return { event: field('event'), data: field('data') };
+}
+
 function received(answer: IncomingMessage): Promise<string> {
   answer.setEncoding('utf8');
   let text = '';

@@ -1,6 +1,6 @@
 import { hc } from 'hono/client';
 import type { AppType } from '../services/control-plane/api/app.ts';
-import { type Answer, ask } from './ask.ts';
+import { type Answer, ask, listen, type ServerSentEvent } from './ask.ts';
 import type { InCluster } from './cluster/control-plane.ts';
 import { EXIT } from './exit-codes.ts';
 import { Failure } from './failure.ts';
@@ -61,7 +61,38 @@ export function makeClient(target: Target) {
   return hc<AppType>(target.url, { headers: { authorization: `Bearer ${target.token}` }, fetch: asked as unknown as typeof fetch });
 }
 
+/** Between two signs of life of a stream, with room for a slow network. */
+const SILENCE_MS = 40_000;
+
+/**
+ * What happens, as the control plane tells it, until `signal`.
+ *
+ * @throws Refusal with what the control plane said; Failure when it can't be reached, or is gone
+ */
+export async function* watchEvents(target: Target): AsyncGenerator<ServerSentEvent> {
+  const stream = target.cluster === undefined ? undefined : await (await import('./cluster/control-plane.ts')).connect(target.cluster);
+  try {
+    const headers = { authorization: `Bearer ${target.token}`, accept: 'text/event-stream' };
+    for await (const one of listen(`${target.url}/v1/events`, headers, SILENCE_MS, stream)) {
+      if ('event' in one) yield one;
+      else if (!one.ok) await taken(one as Answer & { json(): Promise<never> });
+    }
+  } catch (error) {
+    throw error instanceof Failure ? error : unreachable(target, error as NodeJS.ErrnoException);
+  }
+}
+
+/** What Node says of a certificate that it can't trust (`X509_V_ERR_…` of OpenSSL). */
+const UNTRUSTED = /CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|ALTNAME/;
+
 function unreachable({ url, timeoutMs }: Target, error: NodeJS.ErrnoException): Failure {
+  if (UNTRUSTED.test(error.code ?? '')) {
+    const hint = 'set NODE_EXTRA_CA_CERTS to the file of the authority that made it, and name the control plane as the certificate does';
+    return new Failure(
+      `The control plane at ${url} was not asked: its certificate is not trusted here (${error.code}): ${hint}.`,
+      EXIT.noServer,
+    );
+  }
   const what =
     error.code === 'ETIMEDOUT'
       ? `The control plane at ${url} did not answer within ${timeoutMs / 1000} s`

@@ -18,6 +18,8 @@ export const COMMANDS: Readonly<Record<string, Load>> = {
   'context list': () => import('./commands/context/list.ts'),
   'context use': () => import('./commands/context/use.ts'),
   doctor: () => import('./commands/doctor.ts'),
+  guardrails: () => import('./commands/guardrails.ts'),
+  halt: () => import('./commands/halt.ts'),
   logs: () => import('./commands/logs.ts'),
   metrics: () => import('./commands/metrics.ts'),
   'policy apply': () => import('./commands/policy/apply.ts'),
@@ -29,6 +31,7 @@ export const COMMANDS: Readonly<Record<string, Load>> = {
   'policy wait': () => import('./commands/policy/wait.ts'),
   'port-forward': () => import('./commands/port-forward.ts'),
   'proxy list': () => import('./commands/proxy/list.ts'),
+  resume: () => import('./commands/resume.ts'),
   'sandbox down': () => import('./commands/sandbox/down.ts'),
   'sandbox restart': () => import('./commands/sandbox/restart.ts'),
   'sandbox run': () => import('./commands/sandbox/run.ts'),
@@ -36,6 +39,9 @@ export const COMMANDS: Readonly<Record<string, Load>> = {
   'sandbox up': () => import('./commands/sandbox/up.ts'),
   status: () => import('./commands/status.ts'),
   test: () => import('./commands/test.ts'),
+  'token create': () => import('./commands/token/create.ts'),
+  'token list': () => import('./commands/token/list.ts'),
+  'token revoke': () => import('./commands/token/revoke.ts'),
 };
 
 /** One line on each command, for the overview: the commands themselves are not loaded for it. A test compares them. */
@@ -51,6 +57,8 @@ export const SUMMARIES: Readonly<Record<string, string>> = {
   'context list': 'List the contexts.',
   'context use': 'Make a context the current one.',
   doctor: 'Look at everything that must work, and say what to do about what does not.',
+  guardrails: 'Show what no policy may go beyond.',
+  halt: 'Stop all injection at once, and refuse policies until hfi resume.',
   logs: 'Show the logs of the filter or of a part of the stack.',
   metrics: 'Show what each proxy injected: its three fault metrics.',
   'policy apply': 'Create or change policies from files.',
@@ -62,6 +70,7 @@ export const SUMMARIES: Readonly<Record<string, string>> = {
   'policy wait': 'Wait until every proxy runs a policy, it has hit so many requests, or it has ended.',
   'port-forward': "Make a part of the stack reachable on this machine's loopback, until Ctrl-C.",
   'proxy list': 'List the connected proxies and what they run.',
+  resume: 'Lift a halt: the policies in force inject again. Only an admin may.',
   'sandbox down': 'End the sandbox and everything that it started.',
   'sandbox restart': 'End one part of the sandbox, if it runs, and start it again.',
   'sandbox run': 'Put a faultable sidecar before a service of your own.',
@@ -69,4 +78,7 @@ export const SUMMARIES: Readonly<Record<string, string>> = {
   'sandbox up': 'Run etcd, the control plane and a demo behind real Envoys on this machine.',
   status: 'Show on one screen how everything is.',
   test: 'Prove on the live cluster that faults work: break the demo app, see it, and mend it.',
+  'token create': 'Make a token and print it, once.',
+  'token list': 'List the issued tokens, without what they are.',
+  'token revoke': 'End tokens at once.',
 };

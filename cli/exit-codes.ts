@@ -16,5 +16,6 @@ export const EXIT_MEANINGS: Readonly<Record<number, string>> = {
   [EXIT.noServer]: 'no server: the control plane, or etcd behind it, does not answer',
   [EXIT.notFound]: 'what was asked for is not there',
   [EXIT.notAllowed]: 'the token is missing, unknown or may not do this',
-  [EXIT.partly]: 'done in part: some files are applied and others not, or a proxy has not taken it yet; what is missing is named',
+  [EXIT.partly]:
+    'done in part: some files are applied and others not, or a proxy or a replica has not taken it yet; what is missing is named',
 };

@@ -8,6 +8,10 @@ export interface Rollout {
   readonly acknowledged: number;
   /** The proxies that don't run it yet, with the reason if they gave one. */
   readonly pending: readonly string[];
+  /** The same apart. */
+  readonly late: readonly { readonly name: string; readonly reason: string | null }[];
+  /** Of those, and of the ones that nobody hears of: when their leases end that are running. */
+  readonly leases: readonly { readonly name: string; readonly endsAt: string }[];
   /** The proxies that it concerns and that nobody hears of at the moment. */
   readonly disconnected: readonly string[];
   readonly incomplete: readonly string[];
@@ -24,21 +28,27 @@ const PAUSE_MS = 50;
  * Waits until every proxy that a policy selects, or every proxy, runs what it should at `revision`.
  *
  * @param deadline of `performance.now()`
+ * @param more what else the question says
  */
-export async function waitForRollout(target: Target, revision: string, policy: string | undefined, deadline: number): Promise<Rollout> {
+export async function waitForRollout(
+  target: Target,
+  revision: string,
+  policy: string | undefined,
+  deadline: number,
+  more: { readonly namespace?: string; readonly halted?: 'true' } = {},
+): Promise<Rollout> {
   const begun = performance.now();
   for (;;) {
     const left = deadline - performance.now();
     const seconds = Math.max(0, Math.min(HOLD_SECONDS, Math.floor(left / 1000)));
-    const query = policy === undefined ? { revision } : { revision, policy };
+    const query = policy === undefined ? { revision, ...more } : { revision, policy, ...more };
     const client = makeClient({ ...target, timeoutMs: Math.max(0, left) + target.timeoutMs });
     const state = await taken(await client.v1.rollout.$get({ query, header: { prefer: `wait=${seconds}` } }));
     if (state.done || performance.now() >= deadline) {
-      const pending = state.proxies
-        .filter(({ acknowledged }) => !acknowledged)
-        .map(({ name, reason }) => (reason === null ? name : `${name} (${reason})`));
-      const { done, selected, acknowledged, disconnected, incomplete } = state;
-      return { done, selected, acknowledged, pending, disconnected, incomplete, ms: performance.now() - begun };
+      const late = state.proxies.filter(({ acknowledged }) => !acknowledged).map(({ name, reason }) => ({ name, reason }));
+      const pending = late.map(({ name, reason }) => (reason === null ? name : `${name} (${reason})`));
+      const { done, selected, acknowledged, disconnected, leases, incomplete } = state;
+      return { done, selected, acknowledged, pending, late, leases, disconnected, incomplete, ms: performance.now() - begun };
     }
     if (seconds === 0) await sleep(PAUSE_MS);
   }

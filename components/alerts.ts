@@ -50,6 +50,17 @@ export const alerts: readonly Alert[] = [
     },
   },
   {
+    alert: 'HfiFaultsWhileHalted',
+    // Halted for longer than the rates look back.
+    expr: '(sum by (namespace, pod) (rate(wasmcustom_hfi_faults_aborts_total[2m])) + sum by (namespace, pod) (rate(wasmcustom_hfi_faults_delays_total[2m]))) > 0 and on (namespace, pod) min by (namespace, pod) (min_over_time(wasmcustom_hfi_halted[5m])) == 1',
+    for: '1m',
+    labels: { severity: 'critical' },
+    annotations: {
+      summary: '{{ $labels.namespace }}/{{ $labels.pod }} faults requests though it is halted.',
+      description: 'It must not. Take the plugin off it, restart the pod, and tell the makers of HFI.',
+    },
+  },
+  {
     alert: 'HfiPolicyActiveForLong',
     expr: 'max(hfi_policies{state="active"}) > 0',
     for: '24h',

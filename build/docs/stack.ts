@@ -17,7 +17,7 @@ export const OUTPUTS: Readonly<Record<string, { readonly secret: boolean; readon
     says: "The control plane's address inside the cluster; `hfi` reaches it through the Kubernetes API.",
   },
   apiToken: { secret: true, says: "The administrator's token." },
-  tokens: { secret: true, says: '`editor` may change policies, `viewer` may only look.' },
+  tokens: { secret: true, says: '`editor` may change policies and halt, `viewer` may only look.' },
   auditKey: { secret: true, says: 'Signs the audit; `hfi audit verify --key-file` checks with it.' },
   wasmUrl: { secret: false, says: 'Where the sidecars fetch the filter.' },
   wasmSha256: { secret: false, says: 'The SHA-256 of the filter.' },

@@ -1,35 +1,35 @@
-import { HfiCommand } from '../base.ts';
-import { taken } from '../client.ts';
-import { EXIT } from '../exit-codes.ts';
-import { isUnwell, troubleOf } from '../trouble.ts';
+import { Flags } from '@oclif/core';
+import { HfiCommand, type TargetFlags } from '../base.ts';
+import { asLines, exitOf, lookAround } from '../overview.ts';
 
 export default class Status extends HfiCommand {
   static override summary = 'Show on one screen how everything is.';
-  static override examples = [{ description: 'Is all well?', command: '<%= config.bin %> status' }];
+  static override description =
+    'With --watch it stays and shows every change as it happens, until Ctrl-C. Where there is no terminal, or with --output json, it writes the events one a line instead.';
+  static override examples = [
+    { description: 'Is all well?', command: '<%= config.bin %> status' },
+    { description: 'The same, live', command: '<%= config.bin %> status --watch' },
+    { description: 'What happens, for a program', command: '<%= config.bin %> status --watch -o json' },
+  ];
+  static override flags = {
+    watch: Flags.boolean({ char: 'w', default: false, description: 'Stay, and show every change as it happens.' }),
+  };
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Status);
     this.use(flags);
-    const client = this.client(flags);
-    const [status, proxies] = await Promise.all([
-      client.v1.status.$get({ query: {} }).then((answer) => taken(answer)),
-      client.v1.proxies.$get({ query: {} }).then((answer) => taken(answer)),
-    ]);
-    if (proxies.items.some(isUnwell)) process.exitCode = EXIT.refused;
-    if (!status.etcd.reachable) process.exitCode = EXIT.noServer;
-    if (this.format !== 'table') return this.printValue({ ...status, url: this.target(flags).url, items: proxies.items });
-    const { etcd, policies } = status;
-    this.say(`Control plane  ${this.target(flags).url}, version ${status.version}, replica ${status.replica}`);
-    this.say(
-      `etcd           ${etcd.reachable ? `answers, revision ${etcd.revision}` : 'DOES NOT ANSWER: changes are refused until it does'}`,
-    );
-    this.say(`Policies       ${policies.active} active, ${policies.ended} ended`);
-    this.say(`Proxies        ${status.proxies.connected} connected, ${status.proxies.current} run what they should`);
-    for (const proxy of proxies.items) {
-      const trouble = troubleOf(proxy);
-      if (trouble !== undefined) this.say(`  ${proxy.name}: ${trouble}`);
-      else if (proxy.pollFailures > 0) this.say(`  ${proxy.name}: well now; ${proxy.pollFailures} polls failed since it started`);
-    }
-    if (status.incomplete.length > 0) this.note(`warning: could not ask replica ${status.incomplete.join(', ')}`);
+    if (flags.watch) return this.watch(flags);
+    const overview = await lookAround(this.client(flags), this.target(flags).url);
+    process.exitCode = exitOf(overview);
+    if (this.format !== 'table') return this.printValue(overview);
+    for (const line of asLines(overview)) this.say(line);
+    if (overview.incomplete.length > 0) this.note(`warning: could not ask replica ${overview.incomplete.join(', ')}`);
+  }
+
+  private async watch(flags: TargetFlags): Promise<void> {
+    const { showEvents, watchScreen } = await import('../watch.ts');
+    const target = this.target(flags);
+    if (this.format === 'table' && process.stdout.isTTY) return watchScreen(target, process.stdout);
+    return showEvents(target, this.format, (text) => void process.stdout.write(text));
   }
 }

@@ -27,6 +27,9 @@ import {
   BODY_STAYS_RESPONSE,
   CUT_OFF,
   dropState,
+  ENDED,
+  LENGTH_SAID_REQUEST,
+  LENGTH_SAID_RESPONSE,
   PIECE_HELD_REQUEST,
   PIECE_HELD_RESPONSE,
   stateOf,
@@ -66,15 +69,24 @@ export function bodyPiece(stream: u32, size: u32, last: bool, response: bool): u
   const before = load<u32>(way + WAY_BYTES);
   // A body of more than 4 GiB counts on from there as one that is long enough for anything.
   store<u32>(way + WAY_BYTES, before + size < before ? 0xffffffff : before + size);
+  const ended = (state & ENDED) != 0;
   let length = size;
   if ((state & (response ? BODY_STAYS_RESPONSE : BODY_STAYS_REQUEST)) == 0) {
     const flags = load<u32>(change + CHANGE_FLAGS);
     if ((flags & CHANGE_REPLACES) != 0) length = replace(action, change, before, size, last, response);
-    else if ((flags & (CHANGE_CUTS | CHANGE_SHORTENS)) != 0) length = shorten(change, before, size, response);
-    if (length != 0 && load<u32>(change + CHANGE_CORRUPT) != 0) corrupt(change, before, length, response);
+    else if (!ended && (flags & (CHANGE_CUTS | CHANGE_SHORTENS)) != 0) length = shorten(change, before, size, response);
+    else if (ended && (flags & CHANGE_SHORTENS) != 0) {
+      if ((state & (response ? LENGTH_SAID_RESPONSE : LENGTH_SAID_REQUEST)) != 0) length = shorten(change, before, size, response);
+      else if (before > load<u32>(change + CHANGE_TRUNCATE_AT)) {
+        // It may go on for ever, and what it has lost already is gone.
+        closeStream(response);
+        return DROP;
+      }
+    }
+    if (!ended && length != 0 && load<u32>(change + CHANGE_CORRUPT) != 0) corrupt(change, before, length, response);
     if ((flags & CHANGE_CUTS) != 0 && length != size) return cut(stream, record, last);
   }
-  return slow(stream, record, change, way, length, response);
+  return ended ? GO : slow(stream, record, change, way, length, response);
 }
 
 /** Puts the whole new body in the place of the first piece, and nothing in that of the others. */

@@ -23,7 +23,7 @@ import {
   CHANGE_TRUNCATE_AT,
 } from './layout';
 import { rewritePath } from './rewrite';
-import { addState, BODY_STAYS_REQUEST, BODY_STAYS_RESPONSE, stateOf } from './streams';
+import { addState, BODY_STAYS_REQUEST, BODY_STAYS_RESPONSE, LENGTH_SAID_REQUEST, LENGTH_SAID_RESPONSE, stateOf } from './streams';
 import { addBytes, addNumber, beginText, equalsAscii, readNumber } from './text';
 
 /** Changing the head of a message, so that it is right for the body that follows. */
@@ -43,7 +43,7 @@ export function changeRequestHead(record: usize, action: usize, change: usize, l
     addState(record, BODY_STAYS_REQUEST);
     return;
   }
-  announce(REQUEST_HEADERS, change, 0);
+  announce(record, REQUEST_HEADERS, change, 0);
 }
 
 /** @param last whether no body follows */
@@ -57,7 +57,7 @@ export function changeResponseHead(record: usize, action: usize, change: usize, 
   if (status != 0 && !opens) setStatus(status);
   changeFields(RESPONSE_HEADERS, action, load<u32>(change + CHANGE_HEADERS), load<u32>(change + CHANGE_HEADER_COUNT));
   if (tunnel || before == 101) addState(record, BODY_STAYS_RESPONSE);
-  else if (touches) announce(RESPONSE_HEADERS, change, before);
+  else if (touches) announce(record, RESPONSE_HEADERS, change, before);
 }
 
 function touchesBody(change: usize): bool {
@@ -66,7 +66,7 @@ function touchesBody(change: usize): bool {
 }
 
 /** Says of the body what it will be. @param before the response's status, 0 in a request */
-function announce(map: i32, change: usize, before: u32): void {
+function announce(record: usize, map: i32, change: usize, before: u32): void {
   const flags = load<u32>(change + CHANGE_FLAGS);
   if ((flags & CHANGE_REPLACES) != 0) {
     removeNamed(map, 'content-encoding');
@@ -79,6 +79,7 @@ function announce(map: i32, change: usize, before: u32): void {
     else setLength(map, load<u32>(change + CHANGE_BODY_LENGTH));
   } else if ((flags & CHANGE_SHORTENS) != 0 && (before == 0 ? requestHeader('content-length') : responseHeader('content-length'))) {
     const most = load<u32>(change + CHANGE_TRUNCATE_AT);
+    addState(record, before == 0 ? LENGTH_SAID_REQUEST : LENGTH_SAID_RESPONSE);
     if (readNumber(resultAt, resultLength) > <u64>most) setLength(map, most);
   }
 }

@@ -1,7 +1,7 @@
 import { monotonicNs, NS_PER_MS, presentNs, setAnchor } from './clock';
 import { LOG_INFO, LOG_WARN, logText, resultAt, resultLength, setSharedData, sharedData } from './host';
-import { beginTaking, block, inboundRules, outboundRules, takeOn, taking, takingLength } from './in-force';
-import { countAccepted } from './metrics';
+import { beginTaking, block, halted, inboundRules, outboundRules, takeOn, taking, takingLength } from './in-force';
+import { countAccepted, showHalted } from './metrics';
 import { REFUSED_NOT, REFUSED_NOT_YET, REFUSED_TOO_LARGE, refusalText } from './ruleset';
 import { addAscii, addBytes, addNumber, beginText, textLength, textStart } from './text';
 
@@ -146,19 +146,24 @@ function taken(reason: u32, length: u32): u32 {
   memory.copy(loadedVersion, takingVersion, VERSION_BYTES);
   if (!received) return reason;
   countAccepted();
+  showHalted(halted);
   beginText();
   addAscii('hfi: ruleset ');
   addBytes(loadedVersion, VERSION_BYTES);
   addAscii(' in force, ');
   addNumber(inboundRules + outboundRules);
-  addAscii(' rules');
+  addAscii(halted ? ' rules, halted: no faults until a resume' : ' rules');
   logText(LOG_INFO);
   return publishRuleset(length) ? REFUSED_NOT : REFUSED_TOO_LARGE;
 }
 
-/** Whether this VM may fault a request now. Looks once more at what is shared before it says no, but not for a ruleset: the request's rule is one of the present one. */
+/**
+ * Whether this VM may fault a request now. Looks once more at what is shared before it says no, but takes no ruleset: the rule that it is
+ * asked for lies in the one in force. A lease that another ruleset was given is none for this one.
+ */
 export function leaseHolds(): bool {
   if (presentNs() < leaseUntil) return true;
-  readState();
+  const over = leaseUntil;
+  if (readState() && !sameVersion(state, loadedVersion)) leaseUntil = over;
   return presentNs() < leaseUntil;
 }

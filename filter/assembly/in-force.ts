@@ -1,5 +1,14 @@
 import { reserve } from './arena';
-import { HEADER_INBOUND, HEADER_OUTBOUND, MAX_RULESET_BYTES, TABLE_FIELD_COUNT, TABLE_MAX_THRESHOLD, TABLE_RULE_COUNT } from './layout';
+import {
+  HEADER_FLAGS,
+  HEADER_INBOUND,
+  HEADER_OUTBOUND,
+  MAX_RULESET_BYTES,
+  RULESET_HALTED,
+  TABLE_FIELD_COUNT,
+  TABLE_MAX_THRESHOLD,
+  TABLE_RULE_COUNT,
+} from './layout';
 import { beginCheck, checkOn, REFUSED_NOT, REFUSED_NOT_YET, REFUSED_TOO_LARGE } from './ruleset';
 import { reserveSlots } from './slots';
 
@@ -23,6 +32,8 @@ export let inboundRules: u32 = 0;
 export let outboundRules: u32 = 0;
 export let inboundThreshold: u32 = 0;
 export let outboundThreshold: u32 = 0;
+/** Nothing is to be injected until another ruleset comes. */
+export let halted = false;
 /** Counts the changes, so that what refers to a rule can tell whether it is still that rule. */
 export let generation: u32 = 0;
 
@@ -78,6 +89,7 @@ function putInForce(checked: usize): u32 {
   outboundRules = load<u32>(outboundTable + TABLE_RULE_COUNT);
   inboundThreshold = load<u32>(inboundTable + TABLE_MAX_THRESHOLD);
   outboundThreshold = load<u32>(outboundTable + TABLE_MAX_THRESHOLD);
+  halted = (load<u32>(checked + HEADER_FLAGS) & RULESET_HALTED) != 0;
   generation++;
   return REFUSED_NOT;
 }

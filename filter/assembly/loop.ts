@@ -2,9 +2,10 @@ import { NS_PER_MS, presentNs } from './clock';
 import { nextDeadline } from './delays';
 import { leads, resign } from './election';
 import { goOnTaking, isReceiving, isTaking, leaderQueue, leaseUntil, loadedVersion, noVersion, refresh } from './exchange';
+import { endFaults } from './halt';
 import { actOn, dequeue, LOG_WARN, logText, setTick, wakeQueue } from './host';
-import { inboundRules, outboundRules } from './in-force';
-import { showConnected, showLease, showRules } from './metrics';
+import { halted, inboundRules, outboundRules } from './in-force';
+import { showConnected, showHalted, showLease, showRules } from './metrics';
 import { confirm, forgetPoll, leaseLeft, pollDue, pollWhenDue, wasReceived } from './poll';
 import { releaseDue } from './release';
 import { reportWhenDue } from './report';
@@ -39,6 +40,7 @@ export function startLoop(): void {
   nextChores = 0;
   choresDone = 0;
   refresh();
+  obey();
   // The present root may be one that is just being removed.
   actOn(primaryRoot());
   arm(presentNs() + NS_PER_MS);
@@ -75,8 +77,16 @@ function takeOn(): void {
 
 /** This VM runs another ruleset. */
 function caughtUp(): void {
+  obey();
   showLife();
   wakeLeader();
+}
+
+/** Before this VM shows that it runs a ruleset: a halted one is run once nothing is under way. Leaves the primary root as the acting context. */
+function obey(): void {
+  if (!halted) return;
+  endFaults();
+  actOn(primaryRoot());
 }
 
 /** All VMs put down what they counted at the same moment, and the leader adds it up right after. */
@@ -85,7 +95,10 @@ function nextSecond(now: u64): u64 {
 }
 
 function chores(): void {
-  if (refresh()) wakeLeader();
+  if (refresh()) {
+    obey();
+    wakeLeader();
+  }
   showLife();
   publishTallies(false);
   const led = leading;
@@ -96,6 +109,7 @@ function chores(): void {
     pollWhenDue();
     showLease(leaseLeft());
     showRules(inboundRules + outboundRules);
+    showHalted(halted);
     sayLeaseEnd();
     takeOverOne();
     reportWhenDue();
@@ -130,6 +144,7 @@ function wakeLeader(): void {
 
 /** A poll was answered: shows at once what this VM runs now, and sets the timer by it. */
 export function pollAnswered(root: u32): void {
+  obey();
   showLife();
   if (leading) confirm();
   actOn(root);

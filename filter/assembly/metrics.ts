@@ -21,6 +21,7 @@ let reportsFailed: u32 = 0;
 let connected: u32 = 0;
 let leaseRemaining: u32 = 0;
 let rules: u32 = 0;
+let halt: u32 = 0;
 let unreadable: u32 = 0;
 let configInvalid: u32 = 0;
 let defined = false;
@@ -44,6 +45,7 @@ export function defineMetrics(): void {
   connected = defineMetric(GAUGE, 'wasmcustom.hfi_connected');
   leaseRemaining = defineMetric(GAUGE, 'wasmcustom.hfi_lease_remaining_seconds');
   rules = defineMetric(GAUGE, 'wasmcustom.hfi_rules');
+  halt = defineMetric(GAUGE, 'wasmcustom.hfi_halted');
   unreadable = defineMetric(GAUGE, 'wasmcustom.hfi_identity_unreadable');
   configInvalid = defineMetric(GAUGE, 'wasmcustom.hfi_config_invalid');
 }
@@ -133,6 +135,10 @@ export function showLease(seconds: u64): void {
 
 export function showRules(count: u32): void {
   setMetric(rules, count);
+}
+
+export function showHalted(is: bool): void {
+  setMetric(halt, is ? 1 : 0);
 }
 
 export function showUnreadable(is: bool): void {

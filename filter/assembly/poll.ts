@@ -231,6 +231,8 @@ function receive(bodySize: u32): u32 {
   if (bodySize > MAX_RULESET_BYTES) return REFUSED_TOO_LARGE;
   if (!callResponseHeader('etag') || resultLength != VERSION_BYTES + 2) return REFUSED_LENGTH;
   memory.copy(received, resultAt + 1, VERSION_BYTES);
+  // That all ran it once doesn't say that they do again.
+  if (sameVersion(received, acknowledged)) memory.fill(acknowledged, 0, VERSION_BYTES);
   if (bodySize == 0) return REFUSED_LENGTH;
   lendOnce(roomToTake(bodySize), bodySize);
   const came = callResponseBody(bodySize) && resultLength == bodySize;

@@ -8,7 +8,7 @@ import { ABORT, GO_ON, holdStream, takePlaceToHold } from './delays';
 import { drawDelay } from './draw-delay';
 import { leaseHolds } from './exchange';
 import { note, property, requestHeaders, resultAt, resultLength } from './host';
-import { block, inboundRules, inboundTable, inboundThreshold, outboundRules, outboundTable, outboundThreshold } from './in-force';
+import { block, halted, inboundRules, inboundTable, inboundThreshold, outboundRules, outboundTable, outboundThreshold } from './in-force';
 import {
   ACTION_ABORT,
   ACTION_ABORT_RESPONSE,
@@ -39,6 +39,7 @@ import {
   INJECTED,
   REQUEST_CHANGED,
   SKIPPED_DICE,
+  SKIPPED_HALT,
   SKIPPED_LEASE,
   SKIPPED_LIMIT,
   SKIPPED_OVERFLOW,
@@ -72,6 +73,8 @@ export function decideRequest(stream: u32, rootDirection: u32, last: bool): u32 
   if (rule == 0) return CONTINUE;
   if ((isSticky(rule) ? stickyDraw(rule) : drawn) >= thresholdNow(rule)) return skip(rule, SKIPPED_DICE);
   if (!leaseHolds()) return skip(rule, SKIPPED_LEASE);
+  // It would have fired: the halt is why it doesn't. Before an injection is counted, so that a resume goes on where it was.
+  if (halted) return skip(rule, SKIPPED_HALT);
   if (isCounted(rule) && !takesInjection(rule)) return skip(rule, SKIPPED_LIMIT);
   if ((load<u16>(rule + RULE_FLAGS) & FLAG_SHADOW) != 0) {
     countShadowed();
@@ -159,7 +162,7 @@ function inject(stream: u32, rule: usize, last: bool): u32 {
     }
   }
   if (!hangsOnStatus(action)) count(action, INJECTED);
-  if (later || delays) noteRule(rule, 'hfi_fault');
+  noteRule(rule, 'hfi_fault');
   if ((flags & ACTION_ABORT_RESPONSE) != 0 && load<u32>(action + ACTION_ABORT) != 0) rememberRequest(record, action);
   if (load<u32>(action + ACTION_RESPONSE) != 0 && isTunnel()) addState(record, BODY_STAYS_RESPONSE);
   if (change != 0) {

@@ -19,9 +19,9 @@ import {
 import { holdUntil } from './loop';
 import { countDelay, countResponseChange } from './metrics';
 import { DETAILS_ABORT } from './protocol';
-import { ANSWER_LEFT, ANSWERED, actionOf, addState, stateOf, tracked } from './streams';
+import { ANSWER_LEFT, ANSWERED, actionOf, addState, ENDED, stateOf, tracked } from './streams';
 import { count } from './tallies';
-import { DELAYED, INJECTED, RESPONSE_CHANGED, SKIPPED_OVERFLOW, SKIPPED_STATUS } from './tally-layout';
+import { DELAYED, INJECTED, RESPONSE_CHANGED, SKIPPED_HALT, SKIPPED_OVERFLOW, SKIPPED_STATUS } from './tally-layout';
 
 const CONTINUE: u32 = 0;
 const STOP: u32 = 1;
@@ -36,6 +36,11 @@ export function responseHead(stream: u32, last: bool): u32 {
   addState(record, ANSWERED);
   const action = actionOf(record);
   const undecided = hangsOnStatus(action);
+  if ((stateOf(record) & ENDED) != 0) {
+    if (undecided) count(action, SKIPPED_HALT);
+    leave(record, action);
+    return CONTINUE;
+  }
   if (asksStatus(action) && !isAbout(action, statusNow())) {
     if (undecided) count(action, SKIPPED_STATUS);
     leave(record, action);
@@ -78,7 +83,7 @@ function leave(record: usize, action: usize): void {
 
 export function responseTrailers(stream: u32): void {
   const record = tracked(stream);
-  if (record == 0 || (stateOf(record) & ANSWER_LEFT) != 0) return;
+  if (record == 0 || (stateOf(record) & (ANSWER_LEFT | ENDED)) != 0) return;
   const action = actionOf(record);
   const offset = load<u32>(action + ACTION_RESPONSE);
   if (offset == 0) return;

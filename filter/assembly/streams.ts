@@ -28,10 +28,15 @@ export const PIECE_HELD_RESPONSE: u32 = 4;
 export const BODY_STAYS_REQUEST: u32 = 8;
 export const BODY_STAYS_RESPONSE: u32 = 16;
 export const GRPC_CALL: u32 = 64;
-/** The answer is none of those that something is done to. */
-export const ANSWER_LEFT: u32 = 128;
 /** The response is to go no further. */
 export const CUT_OFF: u32 = 32;
+/** Nothing is done to the answer. */
+export const ANSWER_LEFT: u32 = 128;
+/** A halt came: nothing more is done to it but what its head has said already. */
+export const ENDED: u32 = 256;
+/** Its head says how long the shortened body is. */
+export const LENGTH_SAID_REQUEST: u32 = 512;
+export const LENGTH_SAID_RESPONSE: u32 = 1024;
 
 /** Places to begin with and at most, powers of two. A VM that has requests under way in half of the most does no further faults. */
 const FIRST_PLACES: u32 = 512;
@@ -87,6 +92,16 @@ export function untrack(stream: u32): void {
   releaseKept(load<u32>(record + KEPT));
   store<u32>(record, GONE);
   count--;
+}
+
+/** Nothing more is to be done to any stream but to finish what its head has said. */
+export function endTracked(): void {
+  if (count == 0) return;
+  for (let i: u32 = 0; i < places; i++) {
+    const record = table + i * RECORD_BYTES;
+    const stream = load<u32>(record);
+    if (stream != 0 && stream != GONE) addState(record, ENDED);
+  }
 }
 
 export function actionOf(record: usize): usize {

@@ -83,10 +83,10 @@ export class Process {
     if (until > this.nowNs) this.nowNs = until;
   }
 
-  /** How long until a timer fires, in whole milliseconds rounded up; without any, for ever. */
+  /** How long until a timer fires, in milliseconds; without any, for ever. */
   untilTimer(): number {
     const due = this.#nextTimer();
-    return due === undefined ? Number.POSITIVE_INFINITY : Math.ceil(Number(due.at - this.nowNs) / 1e6);
+    return due === undefined ? Number.POSITIVE_INFINITY : Number(due.at - this.nowNs) / 1e6;
   }
 
   /** Of timers that fire at one moment, the first VM's. */

@@ -1,17 +1,30 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { z } from '@hono/zod-openapi';
+import type { Guardrails } from '../policy/guardrails.ts';
 import { pathText } from '../policy/problems.ts';
-import { ROLES, type Token } from './api/auth.ts';
+import { ROLES } from './access/caller.ts';
+import { readTokenReview, type TokenReviewConfig } from './access/kubernetes/settings.ts';
+import type { Token } from './access/tokens.ts';
 import { ConfigError, type Environment, oneOf, url, whole } from './environment.ts';
+import { readGuardrails } from './guardrails/settings.ts';
+import { type Listener, readListeners } from './listen.ts';
 import type { EtcdConfig } from './store/client.ts';
 import { readEtcd } from './store/settings.ts';
 
 export interface Config {
-  readonly host: string;
-  readonly port: number;
+  /** Where the API is served. */
+  readonly listeners: readonly Listener[];
   readonly etcd: EtcdConfig;
   readonly tokens: readonly Token[];
+  /** What no policy may go beyond; undefined = nothing was set. */
+  readonly guardrails: Guardrails | undefined;
+  /** The namespace that it runs in, where it runs in one. */
+  readonly ownNamespace: string | undefined;
+  /** Whether a sidecar stands before it, which says whose certificate a connection has. */
+  readonly inMesh: boolean;
+  /** How Kubernetes is asked for tokens; undefined = it isn't. */
+  readonly tokenReview: TokenReviewConfig | undefined;
   readonly replica: string;
   /** Where the other replicas reach this one; undefined = alone. */
   readonly advertiseUrl: string | undefined;
@@ -23,6 +36,15 @@ export interface Config {
   /** Changes a second that one token may make in the long run, and at once. */
   readonly writesPerSecond: number;
   readonly writeBurst: number;
+  /** Reads a second that one caller may make in the long run, and at once. */
+  readonly readsPerSecond: number;
+  readonly readBurst: number;
+  /**
+   * Polls a second of one proxy, in the long run and at once, and as many reports beside them. Changes wake it, so it is far more than it needs by itself;
+   * it reports once a second at most.
+   */
+  readonly pollsPerSecond: number;
+  readonly pollBurst: number;
   /** Signs the audit; undefined leaves it unsigned. */
   readonly auditKey: string | undefined;
   /** How long audit entries are kept, in days, and how many of them; 0 = no limit. */
@@ -32,11 +54,14 @@ export interface Config {
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
+const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
 const tokensSchema = z
   .array(
     z.strictObject({
       name: z.string().min(1),
       role: z.enum(ROLES),
+      namespaces: z.array(z.string().regex(DNS_LABEL, 'must be a namespace')).min(1).optional(),
       token: z.string().regex(/^[\x21-\x7e]{16,}$/, 'must be at least 16 printable ASCII characters without spaces'),
     }),
   )
@@ -54,12 +79,14 @@ const tokensSchema = z
  * @throws ConfigError
  */
 export function readConfig(env: Environment): Config {
-  const [host, port] = listen(env.HFI_LISTEN ?? '0.0.0.0:8080');
   return {
-    host,
-    port,
+    listeners: readListeners(env),
     etcd: readEtcd(env),
     tokens: readTokens(env.HFI_TOKENS_FILE),
+    guardrails: readGuardrails(env),
+    ownNamespace: env.HFI_NAMESPACE,
+    inMesh: oneOf('HFI_IN_MESH', env.HFI_IN_MESH ?? 'off', ['on', 'off']) === 'on',
+    tokenReview: readTokenReview(env),
     replica: env.HFI_REPLICA ?? hostname(),
     advertiseUrl: env.HFI_ADVERTISE_URL === undefined ? undefined : url('HFI_ADVERTISE_URL', env.HFI_ADVERTISE_URL),
     logLevel: oneOf('HFI_LOG_LEVEL', env.HFI_LOG_LEVEL ?? 'info', LEVELS),
@@ -67,18 +94,14 @@ export function readConfig(env: Environment): Config {
     staleMs: whole('HFI_STALE_MS', env.HFI_STALE_MS ?? '10000', 1000, 600_000),
     writesPerSecond: whole('HFI_WRITES_PER_SECOND', env.HFI_WRITES_PER_SECOND ?? '2000', 1, 1_000_000),
     writeBurst: whole('HFI_WRITE_BURST', env.HFI_WRITE_BURST ?? '4000', 1, 1_000_000),
+    readsPerSecond: whole('HFI_READS_PER_SECOND', env.HFI_READS_PER_SECOND ?? '2000', 1, 1_000_000),
+    readBurst: whole('HFI_READ_BURST', env.HFI_READ_BURST ?? '4000', 1, 1_000_000),
+    pollsPerSecond: whole('HFI_POLLS_PER_SECOND', env.HFI_POLLS_PER_SECOND ?? '500', 1, 1_000_000),
+    pollBurst: whole('HFI_POLL_BURST', env.HFI_POLL_BURST ?? '1000', 1, 1_000_000),
     auditKey: readAuditKey(env.HFI_AUDIT_KEY_FILE),
     auditKeepDays: whole('HFI_AUDIT_KEEP_DAYS', env.HFI_AUDIT_KEEP_DAYS ?? '90', 0, 36_500),
     auditKeepEntries: whole('HFI_AUDIT_KEEP_ENTRIES', env.HFI_AUDIT_KEEP_ENTRIES ?? '100000', 0, 10_000_000),
   };
-}
-
-function listen(text: string): [string, number] {
-  const found = /^(.+):(\d{1,5})$/.exec(text);
-  const port = Number(found?.[2]);
-  if (found?.[1] === undefined || port > 65_535)
-    throw new ConfigError(`HFI_LISTEN is "${text}"; it must be host:port, such as 0.0.0.0:8080`);
-  return [found[1].replace(/^\[(.*)\]$/, '$1'), port];
 }
 
 function readTokens(file: string | undefined): Token[] {

@@ -2,8 +2,9 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { AuditKey } from '../audit/signature.ts';
 import { policyEnd } from '../policy/end.ts';
+import { reviewer } from './access/kubernetes/reviewer.ts';
+import { Tokens } from './access/tokens.ts';
 import { makeApp } from './api/app.ts';
-import { Tokens } from './api/auth.ts';
 import { countPolicies, countProxies } from './api/counts.ts';
 import type { Copy } from './api/parts.ts';
 import { asResource } from './api/proxies.ts';
@@ -12,13 +13,22 @@ import { AuditRetention } from './audit/retention.ts';
 import { Sealer } from './audit/sealer.ts';
 import type { Config } from './config.ts';
 import { type Counting, makeCounting } from './counting.ts';
+import { SETTLING_MS } from './counts/shown.ts';
+import { hits, summed } from './counts/tally.ts';
+import { Events, type PolicyEvent } from './events/events.ts';
+import { FleetEvents, standing } from './events/fleet-events.ts';
+import { HaltEvents } from './events/halt-events.ts';
+import { endOf, eventOf, resultOf } from './events/policy-events.ts';
 import { Fleet } from './fleet/fleet.ts';
+import { Halts } from './fleet/halts.ts';
+import { Guard } from './guardrails/guard.ts';
 import { addGauges, makeMetrics } from './metrics.ts';
 import { Peers } from './replicas/peers.ts';
 import { pause, type Runtime } from './runtime.ts';
 import type { EtcdConnection } from './store/client.ts';
 import { EtcdStore } from './store/etcd.ts';
 import { EtcdAuditLog } from './store/etcd-audit.ts';
+import { EtcdHalts } from './store/etcd-halts.ts';
 import { Follower } from './store/follower.ts';
 import type { StoredPolicy } from './store/store.ts';
 
@@ -40,6 +50,8 @@ export interface Surroundings {
   readonly connect: () => EtcdConnection;
   /** What the metrics page says of the process, beside what it says of the replica. */
   readonly ofProcess?: (registry: Registry) => void;
+  /** Random bytes that nobody can guess: for tokens. */
+  readonly randomBytes: () => Uint8Array;
 }
 
 export interface ControlPlane {
@@ -51,13 +63,19 @@ export interface ControlPlane {
 }
 
 /** Puts one replica together. Everything that it takes from outside is in `surroundings`. */
-export function makeControlPlane({ config, runtime, log, fetch: ask, connect, ofProcess }: Surroundings): ControlPlane {
+export function makeControlPlane(surroundings: Surroundings): ControlPlane {
+  const { config, runtime, log, fetch: ask, connect, ofProcess, randomBytes } = surroundings;
   const client = connect();
   const auditKey = config.auditKey === undefined ? undefined : new AuditKey(config.auditKey);
-  const store = new EtcdStore(client, runtime, { keepEndedSeconds: KEEP_ENDED_SECONDS, auditKey, audited: () => sealer.soon() });
+  const audited = (): void => sealer.soon();
+  const store = new EtcdStore(client, runtime, { keepEndedSeconds: KEEP_ENDED_SECONDS, auditKey, audited });
+  const haltStore = new EtcdHalts(client, runtime, { auditKey, audited });
   const audit = new EtcdAuditLog(client);
   const metrics = makeMetrics();
+  const events = new Events(() => runtime.clock.now());
   let serving = true;
+  /** Until the policies were read for the first time, what is read is no news. */
+  let followed = false;
 
   const sealer = new Sealer({
     log: audit,
@@ -80,11 +98,18 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, connect, of
   });
 
   const follower = new Follower(connect, runtime, {
+    halted: (lost) => {
+      if (lost !== undefined) halts.lost(lost);
+      halts.caughtUp();
+      haltEvents.look(halts.inForce(), followed);
+    },
     changed: (changes) => {
       counting.counts.change(changes);
       fleet.change(changes);
+      if (followed) for (const change of changes) tell(eventOf(change));
     },
     ready: () => {
+      followed = true;
       log.info('the policies are there');
       counting.start();
     },
@@ -117,15 +142,52 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, connect, of
     log,
   });
 
+  const haltEvents = new HaltEvents((event) => events.tell(event));
+  const halts: Halts = new Halts({
+    runtime,
+    store: haltStore,
+    followed: follower.halts,
+    seen: () => follower.revision,
+    changed: () => {
+      fleet.changeHalts();
+      haltEvents.look(halts.inForce(), followed);
+    },
+    note: (what, details) => log.warn(details, what),
+  });
+
+  const guard = new Guard(config.guardrails, config.ownNamespace);
   const fleet: Fleet = new Fleet({
     runtime,
     fresh: copy.fresh,
     over: (stored) => counting.counts.over(stored),
+    halted: (namespace) => halts.of(namespace) !== undefined,
     measureCompile: (milliseconds) => metrics.compile.observe(milliseconds / 1000),
     woken: () => metrics.wakes.inc(),
+    guard: (entry, identity) => guard.allowed(entry, identity),
     leftOut: (policies) => log.error({ policies }, 'policies are left out: with them a ruleset would be larger than a filter takes'),
-    ended: (stored) => void noteEnd(stored),
+    ended: (stored) => {
+      void noteEnd(stored);
+      if (followed) tellEnd(stored);
+    },
   });
+  const fleetEvents = new FleetEvents(
+    runtime,
+    () => standing(fleet.proxies, runtime.clock.now()),
+    (event) => events.tell(event),
+  );
+  fleet.onChange(() => fleetEvents.changed());
+
+  const tell = (event: PolicyEvent | undefined): void => {
+    if (event !== undefined) events.tell(event);
+  };
+  const tellEnd = (stored: StoredPolicy): void => {
+    tell(endOf(stored));
+    // The last reports are on their way.
+    runtime.timers.after(SETTLING_MS, () => {
+      const run = counting.counts.current(stored.policy.metadata.name);
+      if (serving && run?.appliedAt === stored.appliedAt) tell(resultOf(stored, hits(summed(run.totals))));
+    });
+  };
 
   const noteEnd = async (stored: StoredPolicy): Promise<void> => {
     const origin = {
@@ -151,8 +213,27 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, connect, of
     copy,
     fleet,
     counts: counting.counts,
+    halts,
+    haltStore,
     peers,
-    tokens: new Tokens(config.tokens),
+    events,
+    tokens: new Tokens({
+      file: config.tokens,
+      issued: follower.tokens,
+      copyAge,
+      served: copy.fresh,
+      ask: (name) => store.tokens.get(name),
+      kubernetes: config.tokenReview === undefined ? undefined : reviewer(config.tokenReview, runtime.clock),
+      inMesh: config.inMesh,
+      clock: runtime.clock,
+      limits: {
+        reads: new RateLimit(config.readsPerSecond, config.readBurst, runtime.clock, 'reads'),
+        polls: new RateLimit(config.pollsPerSecond, config.pollBurst, runtime.clock, 'polls'),
+        reports: new RateLimit(config.pollsPerSecond, config.pollBurst, runtime.clock, 'reports'),
+      },
+    }),
+    randomBytes,
+    guard,
     writeLimit: new RateLimit(config.writesPerSecond, config.writeBurst, runtime.clock),
     metrics,
     log,
@@ -166,6 +247,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, connect, of
   addGauges(metrics, {
     policies: () => countPolicies(follower.policies.values(), runtime.clock.now()),
     proxies: () => countProxies([...fleet.proxies].map((proxy) => asResource(proxy, config.replica, runtime.clock.now()))),
+    halts: () => halts.counts(),
     waiting: () => fleet.waiting,
     copyAge: () => copyAge() / 1000,
     following: () => follower.following,
@@ -196,7 +278,9 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, connect, of
       follower.stop();
       sealer.stop();
       retention.stop();
+      halts.stop();
       fleet.stop();
+      fleetEvents.stop();
       counting.stop();
       store.close();
     },

@@ -4,6 +4,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 export interface MetricSources {
   policies(): { active: number; ended: number };
   proxies(): { connected: number; current: number; refusing: number; unreadable: number };
+  halts(): { all: number; namespaces: number; unkept: number };
   waiting(): number;
   /** Seconds since the copy of the policies was last known to be current. */
   copyAge(): number;
@@ -78,6 +79,18 @@ export function addGauges({ registry }: Metrics, sources: MetricSources): void {
       for (const [state, count] of Object.entries(sources.proxies())) this.set({ state }, count);
     },
   });
+  new Gauge({
+    name: 'hfi_halted',
+    help: 'Halts in force: 1 when everything is halted (all), and of how many namespaces there is one (namespaces).',
+    labelNames: ['scope'],
+    registers: [registry],
+    collect() {
+      const { all, namespaces } = sources.halts();
+      this.set({ scope: 'all' }, all);
+      this.set({ scope: 'namespaces' }, namespaces);
+    },
+  });
+  gauge('hfi_halts_unkept', 'Halts that etcd has not taken yet.', () => sources.halts().unkept);
   gauge('hfi_polls_waiting', 'Long polls held open.', () => sources.waiting());
   gauge('hfi_etcd_copy_age_seconds', 'Time since the copy of the policies was known to be current.', () => sources.copyAge());
   gauge('hfi_etcd_following', '1 while the watch on etcd is open.', () => Number(sources.following()));

@@ -12,7 +12,8 @@ import { match } from './match.ts';
  * `.describe()` texts are the reference that users read; keep each a full sentence.
  */
 
-const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+/** A name as Kubernetes takes it for a namespace. */
+export const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const LABEL_VALUE = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?|\*)?$/;
 
 export const rule = z

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Replica, type Reply, type Role } from '../support/control-plane.ts';
+import { Replica, type Reply, type Role, TOKENS } from '../support/control-plane.ts';
 import { Etcd } from '../support/etcd.ts';
 import { Processes } from '../support/processes.ts';
 
@@ -19,6 +19,17 @@ const body = (name: string) => ({ metadata: { name }, spec });
 const none: readonly Role[] = ['proxy'];
 
 const REPORTER = { 'x-hfi-proxy': 'proxy-1', 'x-hfi-namespace': 'demo', 'x-hfi-epoch': '00000000000000aa' };
+
+/** The beginning of a stream that has no end. */
+async function watched(replica: Replica): Promise<Reply> {
+  const leaving = new AbortController();
+  const answer = await fetch(`${replica.url}/v1/events`, {
+    headers: { authorization: `Bearer ${TOKENS.viewer}` },
+    signal: leaving.signal,
+  });
+  leaving.abort();
+  return { status: answer.status, headers: answer.headers, text: '', body: {} };
+}
 
 const CASES: Readonly<Record<string, Case>> = {
   'post /v1/policies': {
@@ -109,6 +120,30 @@ const CASES: Readonly<Record<string, Case>> = {
     forbidden: none,
     path: '/v1/audit/seals',
   },
+  'post /v1/halt': {
+    good: (r) => r.ask('POST', '/v1/halt', { body: { namespace: 'nowhere' } }),
+    status: 200,
+    bad: (r) => r.ask('POST', '/v1/halt', { body: { namespace: 'No Where' } }),
+    refused: 400,
+    forbidden: ['viewer', 'proxy'],
+    path: '/v1/halt',
+  },
+  'get /v1/halt': {
+    good: (r) => r.ask('GET', '/v1/halt'),
+    status: 200,
+    bad: (r) => r.ask('PUT', '/v1/halt'),
+    refused: 405,
+    forbidden: none,
+    path: '/v1/halt',
+  },
+  'delete /v1/halt': {
+    good: (r) => r.ask('DELETE', '/v1/halt?namespace=nowhere'),
+    status: 200,
+    bad: (r) => r.ask('DELETE', '/v1/halt?namespaces=nowhere'),
+    refused: 400,
+    forbidden: ['editor', 'viewer', 'proxy'],
+    path: '/v1/halt',
+  },
   'get /v1/audit': {
     good: (r) => r.ask('GET', '/v1/audit'),
     status: 200,
@@ -117,6 +152,38 @@ const CASES: Readonly<Record<string, Case>> = {
     forbidden: none,
     path: '/v1/audit',
   },
+  'post /v1/tokens': {
+    good: (r) => r.ask('POST', '/v1/tokens', { body: { name: 'made', role: 'viewer' } }),
+    status: 201,
+    bad: (r) => r.ask('POST', '/v1/tokens', { body: { name: 'Made', role: 'viewer' } }),
+    refused: 400,
+    forbidden: ['editor', 'viewer', 'proxy'],
+    path: '/v1/tokens',
+  },
+  'get /v1/tokens': {
+    good: (r) => r.ask('GET', '/v1/tokens'),
+    status: 200,
+    bad: (r) => r.ask('PUT', '/v1/tokens'),
+    refused: 405,
+    forbidden: ['editor', 'viewer', 'proxy'],
+    path: '/v1/tokens',
+  },
+  'delete /v1/tokens/{name}': {
+    good: (r) => r.ask('DELETE', '/v1/tokens/made'),
+    status: 200,
+    bad: (r) => r.ask('DELETE', '/v1/tokens/nobody'),
+    refused: 404,
+    forbidden: ['editor', 'viewer', 'proxy'],
+    path: '/v1/tokens/made',
+  },
+  'get /v1/guardrails': {
+    good: (r) => r.ask('GET', '/v1/guardrails'),
+    status: 200,
+    bad: (r) => r.ask('PUT', '/v1/guardrails'),
+    refused: 405,
+    forbidden: none,
+    path: '/v1/guardrails',
+  },
   'get /v1/status': {
     good: (r) => r.ask('GET', '/v1/status'),
     status: 200,
@@ -124,6 +191,14 @@ const CASES: Readonly<Record<string, Case>> = {
     refused: 400,
     forbidden: none,
     path: '/v1/status',
+  },
+  'get /v1/events': {
+    good: watched,
+    status: 200,
+    bad: (r) => r.ask('GET', '/v1/events', { headers: { 'last-event-id': 'x'.repeat(65) } }),
+    refused: 400,
+    forbidden: none,
+    path: '/v1/events',
   },
   'get /healthz': open('/healthz'),
   'get /readyz': open('/readyz'),

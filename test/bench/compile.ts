@@ -107,7 +107,14 @@ const PROXIES = 200;
 
 /** A policy for each of 10,000 services, and a proxy of each of the first: one policy after the other is changed. Only its proxy may wake. */
 async function changesOfOne(rounds: number): Promise<number[]> {
-  const fleet = new Fleet({ runtime: systemRuntime, fresh: () => true, measureCompile: () => {}, woken: () => {}, ended: () => {} });
+  const fleet = new Fleet({
+    runtime: systemRuntime,
+    fresh: () => true,
+    halted: () => false,
+    measureCompile: () => {},
+    woken: () => {},
+    ended: () => {},
+  });
   const stored = policies(10_000).map((one): StoredPolicy => ({ ...one, createdAt: one.appliedAt, revision: 1, lease: '0' }));
   fleet.change(stored.map((after) => ({ name: after.policy.metadata.name, before: undefined, after })));
   const woken = new Set<number>();

@@ -108,10 +108,10 @@ describe('hfi policy delete', function () {
     }
   });
 
-  it('--wait, not in time: names who is missing, exit code 1', async () => {
+  it('--wait, not in time: names who is missing, exit code 6', async () => {
     await stack.server.poll({ name: 'sidecar-silent' });
     const { code, stdout, stderr } = await stack.hfi(['policy', 'delete', 'a', '--yes', '--wait', '--timeout', '1s']);
-    assert.equal(code, 1);
+    assert.equal(code, 6);
     assert.equal(stdout, 'policy/a deleted\n');
     assert.match(stderr, /sidecar-silent/);
   });

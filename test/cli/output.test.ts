@@ -94,7 +94,7 @@ describe('hfi: what is printed where', function () {
       const table = await viewer.hfi(['policy', 'list']);
       assert.match(table.stderr, /policy apply -f/);
       assert.doesNotMatch(table.stdout, /policy apply/);
-      assert.deepEqual(JSON.parse((await viewer.hfi(['policy', 'list', '-o', 'json'])).stdout), { items: [] });
+      assert.deepEqual(JSON.parse((await viewer.hfi(['policy', 'list', '-o', 'json'])).stdout), { items: [], halts: [] });
     } finally {
       await viewer.end();
     }
@@ -113,6 +113,8 @@ describe('hfi: what is printed where', function () {
   });
 
   it('describe says the rule in words, whom it selects and what is left', async () => {
+    // A slow machine takes longer to come here than a silent proxy counts as connected.
+    await stack.server.poll({ name: 'sidecar-of-frontend' });
     const { stdout } = await stack.hfi(['policy', 'describe', 'slow']);
     assert.match(stdout, /^slow {2}active, ends .*Z \((9m \d+s|10m)\)/);
     assert.match(stdout, /service frontend in namespace demo, inbound/);
@@ -174,7 +176,7 @@ describe('hfi: completion', () => {
       return stdout.trim().split('\n');
     };
     assert.deepEqual(await words('hfi', 'pol'), ['policy']);
-    assert.deepEqual((await words('hfi', 'policy', '')).sort(), ['apply', 'delete', 'describe', 'get', 'list']);
+    assert.deepEqual((await words('hfi', 'policy', '')).sort(), ['apply', 'delete', 'describe', 'diff', 'get', 'list', 'wait']);
     assert.deepEqual(await words('hfi', 'context', 'u'), ['use']);
   });
   for (const shell of ['zsh', 'fish']) {

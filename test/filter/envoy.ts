@@ -85,7 +85,7 @@ export class Envoy {
         this.process.calls.length = 0;
         return call;
       }
-      step = Math.max(1, Math.min(this.process.untilTimer(), patienceMs - ms));
+      step = Math.max(1, Math.min(Math.ceil(this.process.untilTimer()), patienceMs - ms));
       this.process.advance(step);
     }
     throw new Error(`no poll within ${patienceMs} ms`);
@@ -122,8 +122,8 @@ export class Envoy {
   }
 
   /** Sends a request with these headers in place of, or beside, the usual ones. */
-  request(headers: readonly (readonly [string, string])[] = [], vm = this.vm, root = this.roots.get(vm) ?? 0) {
+  request(headers: readonly (readonly [string, string])[] = [], vm = this.vm, root = this.roots.get(vm) ?? 0, last = true) {
     const own = new Set(headers.map(([name]) => name));
-    return vm.request(root, [...HEADERS.filter(([name]) => !own.has(name)), ...headers]);
+    return vm.request(root, [...HEADERS.filter(([name]) => !own.has(name)), ...headers], last);
   }
 }

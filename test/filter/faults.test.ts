@@ -267,6 +267,7 @@ describe('filter: what a request costs', () => {
     assert.deepEqual(counted(envoy), { proxy_get_header_map_pairs: 1 });
     assert.deepEqual(counted(envoy, [[':path', '/x']]), {
       proxy_get_header_map_pairs: 1,
+      proxy_set_property: 1,
       clock_time_get: 1,
       proxy_send_local_response: 1,
       proxy_increment_metric: 1,

@@ -6,6 +6,7 @@ const PATHS = 4000;
 const LARGE = made('large', {
   rules: Array.from({ length: PATHS }, (_, i) => ({ match: { path: { exact: `/items/${i}` } }, fault: { abort: { httpStatus: 418 } } })),
 });
+const NEWER = made('newer', { rules: [{ fault: { abort: { httpStatus: 429 } } }] });
 const last: readonly (readonly [string, string])[] = [[':path', `/items/${PATHS - 1}`]];
 
 describe('filter: a large ruleset', () => {
@@ -44,16 +45,24 @@ describe('filter: a large ruleset', () => {
     for (const [vm, root] of envoy.roots) assert.equal(statusOf(envoy, vm, root), 418);
   });
 
-  it('gives way to a newer one that comes meanwhile', () => {
+  it('gives way to a newer one that comes meanwhile, and is never in force', () => {
     const envoy = running(2);
     const call = envoy.poll();
     envoy.serve([LARGE], undefined, call);
     const [other] = [...envoy.roots.keys()].filter((vm) => vm !== call.vm);
     assert.ok(other);
-    // The other worker has begun with the large one when the next is there.
-    envoy.process.advance(20);
-    envoy.serve([ABORT]);
-    envoy.process.advance(200);
-    for (const [vm, root] of envoy.roots) assert.equal(statusOf(envoy, vm, root), 503);
+    while (statusOf(envoy, call.vm, envoy.roots.get(call.vm)) !== 418) envoy.process.advance(1);
+    // The other worker has begun with the large one, and is stuck when the next is there.
+    envoy.process.advance(2);
+    other.dead = true;
+    envoy.serve([NEWER]);
+    other.dead = false;
+    const seen = new Set<number | undefined>();
+    for (let ms = 0; ms < 200; ms++) {
+      seen.add(statusOf(envoy, other, envoy.roots.get(other)));
+      envoy.process.advance(1);
+    }
+    assert.deepEqual([...seen], [503, 429]);
+    assert.equal(statusOf(envoy, call.vm, envoy.roots.get(call.vm)), 429);
   });
 });

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import { ABORT, Envoy, HIT, PASSED } from './envoy.ts';
+import { ABORT, Envoy, HIT, made, PASSED } from './envoy.ts';
+
+const named = (name: string, httpStatus: number, path = '/.*') =>
+  made(name, { rules: [{ match: { path: { regex: path } }, fault: { abort: { httpStatus } } }] });
 
 describe('filter: lease', () => {
   it('stops faulting when it ends, not before, and goes on with the next answer', () => {
@@ -18,6 +21,44 @@ describe('filter: lease', () => {
     assert.equal(envoy.metric('lease_remaining_seconds'), 0);
     envoy.unchanged(envoy.poll());
     for (const [vm, root] of envoy.roots) assert.equal(envoy.request([], vm, root).action, HIT);
+  });
+
+  it('that a newer ruleset was given is none for a worker that was stuck and runs the older one: it does nothing until it takes the newer', () => {
+    const envoy = new Envoy(2, { leaseMs: 6000 });
+    const call = envoy.poll();
+    envoy.serve([named('before', 503)], undefined, call);
+    envoy.process.advance(100);
+    const [stuck] = [...envoy.roots.keys()].filter((vm) => vm !== call.vm);
+    assert.ok(stuck);
+    stuck.dead = true;
+    envoy.serve([named('another', 418, '/elsewhere'), named('after', 500)], undefined, envoy.poll());
+    // The lease that the stuck one knows of has run out; the one that was shared meanwhile has not.
+    envoy.process.advance(3000);
+    envoy.unchanged(envoy.poll());
+    envoy.process.advance(4000);
+    stuck.dead = false;
+    const reply = () => envoy.request([], stuck).replies.map(({ status, headers }) => [status, new Map(headers).get('x-hfi-fault')]);
+    assert.deepEqual(reply(), []);
+    envoy.process.advance(100);
+    assert.deepEqual(reply(), [[500, 'after/0']]);
+  });
+
+  it('is looked up by a worker that was stuck, and holds when it was renewed for the ruleset that it runs', () => {
+    const envoy = new Envoy(2, { leaseMs: 6000 });
+    const call = envoy.poll();
+    envoy.serve([named('only', 503)], undefined, call);
+    envoy.process.advance(100);
+    const [stuck] = [...envoy.roots.keys()].filter((vm) => vm !== call.vm);
+    assert.ok(stuck);
+    stuck.dead = true;
+    envoy.process.advance(3000);
+    envoy.unchanged(envoy.poll());
+    envoy.process.advance(4000);
+    stuck.dead = false;
+    assert.deepEqual(
+      envoy.request([], stuck).replies.map(({ status }) => status),
+      [503],
+    );
   });
 
   it('is renewed by every answer', () => {

@@ -109,6 +109,13 @@ describe('filter: matchers', () => {
     assert.equal(envoy.request().replies[0]?.status, 418);
     envoy.process.properties.delete('xds\0cluster_name');
     assert.equal(envoy.request().replies[0]?.status, undefined);
+    // What matches anything is asked of an empty text as well, which is how some hosts say that there is none.
+    envoy.serve([made('p', { rules: [{ match: { cluster: { regex: '.*' } }, fault: { abort: { httpStatus: 418 } } }] })]);
+    assert.equal(envoy.request().replies[0]?.status, undefined);
+    envoy.process.properties.set('xds\0cluster_name', new Uint8Array());
+    assert.equal(envoy.request().replies[0]?.status, undefined);
+    envoy.process.properties.set('xds\0cluster_name', new TextEncoder().encode('a'));
+    assert.equal(envoy.request().replies[0]?.status, 418);
   });
 
   it('matches the caller by its certificate, and nobody without one', () => {

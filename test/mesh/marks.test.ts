@@ -23,7 +23,9 @@ describe('mesh: what a fault leaves in the access log and the metrics', function
     ["a delay of the service's answer", 'delays', { delay: { fixed_delay: '20ms', at: 'response' } }, 'done'],
     ['a changed request', 'request_changes', { request: { headers: { set: { 'x-a': '1' } } } }, 'done'],
     ['a changed answer', 'response_changes', { response: { status: 418 } }, 'done'],
-    ['a reset', 'resets', { abort: { reset: true, at: 'response' } }, 'done'],
+    ['an abort', 'aborts', { abort: { httpStatus: 503 } }, 'done'],
+    ['a reset', 'resets', { abort: { reset: true } }, 'done'],
+    ["a reset of the service's answer", 'resets', { abort: { reset: true, at: 'response' } }, 'done'],
     ['a shadowed abort', 'shadowed', { abort: { httpStatus: 503 } }, 'shadow'],
   ] as [string, string, Fault, 'done' | 'shadow'][]) {
     it(`${what} is counted, and named in the access log`, async () => {

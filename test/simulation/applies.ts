@@ -1,6 +1,7 @@
 import type { PolicyInput } from '../../services/policy/schema.ts';
 import type { Dice } from '../fuzz/dice.ts';
 import type { Event } from './etcd-model.ts';
+import { HaltHistory } from './halts.ts';
 import type { Workload } from './sidecar.ts';
 
 /** Policies as the simulation applies them: each apply answers with a body of its own, so that an injection shows which apply it is of. */
@@ -79,6 +80,8 @@ export function names({ namespace, service, labels = {} }: Selector, workload: W
 const POLICIES = '/hfi/policies/';
 const COUNTS = '/hfi/counts/';
 /** From the moment that a write is dated to its commit: a replica may stand still in between, or its clock jump. */
+/** Applies of one policy in the same millisecond are dated one after the other. */
+const MOST_AHEAD_MS = 20;
 const LONGEST_WRITE_MS = 30_000;
 
 /** What was written into etcd, whoever asked for it. */
@@ -88,6 +91,7 @@ export class History {
   readonly byName = new Map<string, Committed[]>();
   /** What etcd has of the injections: by run (`<policy>/<when it was applied>`) and epoch. */
   readonly kept = new Map<string, number>();
+  readonly halts = new HaltHistory();
   readonly #applies = new Map<string, Apply>();
 
   readonly #removals = new Map<string, number>();
@@ -121,6 +125,7 @@ export class History {
   /** Takes a change of etcd. @throws Error when somebody wrote what nobody asked for */
   take({ revision, type, kv }: Event, at: number): void {
     const key = kv.key.toString();
+    this.halts.take({ revision, type, kv }, at);
     if (key.startsWith(COUNTS) && type === 'PUT') this.#keep(key.slice(COUNTS.length), kv.value);
     if (!key.startsWith(POLICIES)) return;
     const name = key.slice(POLICIES.length);
@@ -137,9 +142,12 @@ export class History {
     const tag = value.policy.spec.rules[0]?.fault.abort.body ?? '';
     const apply = this.#applies.get(tag);
     if (apply === undefined) throw new Error(`etcd has an apply that nobody sent: ${tag}`);
-    if (!this.#clocks().some((now) => value.appliedAt <= now && value.appliedAt > now - LONGEST_WRITE_MS)) {
+    if (!this.#clocks().some((now) => value.appliedAt <= now + MOST_AHEAD_MS && value.appliedAt > now - LONGEST_WRITE_MS)) {
       throw new Error(`${tag} says that it was applied at ${new Date(value.appliedAt).toISOString()}, which no clock showed lately`);
     }
+    const { namespace } = apply.selector;
+    const halted = this.halts.inForce().find((halt) => namespace === undefined || halt.namespace === null || halt.namespace === namespace);
+    if (halted !== undefined) throw new Error(`${tag} was applied while ${halted.namespace ?? 'everything'} was halted`);
     const committed: Committed = { ...apply, revision, at, appliedAt: value.appliedAt, over: undefined };
     this.byTag.set(tag, committed);
     this.byName.set(name, [...(this.byName.get(name) ?? []), committed]);

@@ -28,6 +28,7 @@ export class ModelConnection implements EtcdConnection {
 
   readonly keys: EtcdConnection['keys'] = {
     range: (request, options) => this.#call(() => this.#server.model.range(request), options?.deadline),
+    put: (request, options) => this.#call(() => this.#server.model.put(request) as never, options?.deadline),
     txn: (request, options) => this.#call(() => this.#server.model.txn(request) as never, options?.deadline),
     deleteRange: (request, options) => this.#call(() => this.#server.model.deleteRange(request), options?.deadline),
   };

@@ -80,6 +80,14 @@ async function script({ connection, wait, until: untilHolds, compact }: Side): P
   await txn({ compare: [], success: [put('a', '3'), { request_range: { key: key('a'), range_end: key('z') } }] });
   await txn({ compare: [], success: [{ request_delete_range: { key: key('nothing') } }] });
   await txn({ compare: [], success: [{ request_delete_range: { key: key('c') } }, put('b/1', 'x')] });
+  for (const [from, to] of [
+    ['b', 'c'],
+    ['x', 'y'],
+  ] as const) {
+    const none = { key: key(from), range_end: key(to), target: 'Version', result: 'Equal', version: 0 } as const;
+    await txn({ compare: [none], success: [put('a', 'none of them is there')] });
+  }
+  said.push(Number((await wait(keys.put({ key: key('a'), value: Buffer.from('4') }))).header.revision));
   await range({ key: key('a'), range_end: key('z'), limit: 2 });
   await range({ key: key('a'), range_end: key('z'), limit: 2, revision: 3 });
   await range({ key: key('a'), range_end: key('z'), count_only: true });

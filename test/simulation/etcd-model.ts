@@ -89,6 +89,11 @@ export class EtcdModel {
     return { header: this.header, succeeded, responses };
   }
 
+  put(request: IPutRequest) {
+    this.txn({ success: [{ request_put: request }] });
+    return { header: this.header };
+  }
+
   deleteRange(request: IDeleteRangeRequest) {
     const changes: Event[] = [];
     const deleted = this.#delete(request, this.revision + 1, changes);
@@ -196,8 +201,16 @@ export class EtcdModel {
     return pairs;
   }
 
-  #holds({ key, target, result, version, mod_revision }: ICompare): boolean {
-    const pair = this.#pairs.get(text(key));
+  /** Whether all keys of a range are so; where there is none, an empty one is looked at. */
+  #holds(compare: ICompare): boolean {
+    const { kvs } = this.range({
+      key: compare.key ?? Buffer.alloc(0),
+      ...(compare.range_end === undefined ? {} : { range_end: compare.range_end }),
+    });
+    return kvs.length === 0 ? this.#fits(undefined, compare) : kvs.every((pair) => this.#fits(pair, compare));
+  }
+
+  #fits(pair: IKeyValue | undefined, { target, result, version, mod_revision }: ICompare): boolean {
     if (result !== 'Equal') throw new Error(`the model compares Equal, not ${String(result)}`);
     if (target === 'Mod') return Number(pair?.mod_revision ?? 0) === Number(mod_revision);
     if (target === 'Version') return Number(pair?.version ?? 0) === Number(version);

@@ -68,5 +68,5 @@ export function askOver(
     });
   };
   network.send(from, server.name, arrive);
-  if (request.method !== 'PUT' && request.method !== 'DELETE' && network.twice()) network.send(from, server.name, arrive);
+  if (from !== 'writer' && network.twice()) network.send(from, server.name, arrive);
 }

@@ -1,4 +1,5 @@
 import { type Committed, type History, names } from './applies.ts';
+import { halts } from './halts.ts';
 import type { HttpAnswer } from './http.ts';
 import { STALE_MS } from './replica.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -21,6 +22,8 @@ const COUNTED_MS = { stormy: 5000, calm: 4000 };
 interface Heard {
   readonly at: number;
   readonly sentAt: number;
+  /** Which start of which replica answered. */
+  readonly by: string;
   /** The control plane's time in it, in milliseconds since the epoch. */
   readonly time: number;
 }
@@ -92,7 +95,7 @@ export class Invariants implements SidecarEvents {
     const record = this.record(proxy);
     const header = (name: string): number => Number(answer.headers.find(([key]) => key === name)?.[1] ?? Number.NaN);
     const at = this.#scheduler.now;
-    record.heard = [{ at, sentAt: answer.sentAt, time: header('x-hfi-time') }, ...record.heard].slice(0, 2);
+    record.heard = [{ at, sentAt: answer.sentAt, by: answer.by, time: header('x-hfi-time') }, ...record.heard].slice(0, 2);
     const revision = header('x-hfi-revision');
     if (revision > (record.revisions.at(-1)?.revision ?? 0)) record.revisions.push({ revision, at });
   }
@@ -131,6 +134,7 @@ export class Invariants implements SidecarEvents {
     }
     this.#judgeEnd(record, apply, who);
     this.#judgeOver(record, apply, last, who);
+    this.#judgeHalts(record, last, who);
     const hits = record.hits.get(tag) ?? [];
     hits.push(now);
     record.hits.set(tag, hits);
@@ -157,6 +161,32 @@ export class Invariants implements SidecarEvents {
     }
     if (last.sentAt > over.at + UNKNOWN_MS[this.#weather]) {
       throw new Violation(`${who}, by an answer that was given ${Math.round(last.sentAt - over.at)} ms after it was over`);
+    }
+  }
+
+  #judgeHalts({ proxy, revisions }: ProcessRecord, last: Heard, who: string): void {
+    const { now } = this.#scheduler;
+    const { namespace } = proxy.workload;
+    const newest = revisions.at(-1)?.revision ?? 0;
+    for (const halt of this.#history.halts.kept) {
+      if (!halts(halt, namespace)) continue;
+      const what = `${who} while ${halt.namespace ?? 'everything'} was halted`;
+      const known = revisions.find(({ revision }) => revision >= halt.revision);
+      const stillKnown = newest < (halt.over?.revision ?? Number.POSITIVE_INFINITY);
+      if (known !== undefined && stillKnown && now > known.at + TAKING_MS) {
+        throw new Violation(`${what}; it heard of that ${Math.round(now - known.at)} ms ago`);
+      }
+      const over = halt.over?.at ?? Number.POSITIVE_INFINITY;
+      if (last.sentAt > halt.at + UNKNOWN_MS[this.#weather] && last.sentAt < over) {
+        throw new Violation(`${what}, by an answer that was given ${Math.round(last.sentAt - halt.at)} ms after that`);
+      }
+    }
+    for (const halt of this.#history.halts.acknowledged) {
+      if (!halts(halt, namespace) || halt.by !== last.by || last.sentAt <= halt.at || now <= last.at + TAKING_MS) continue;
+      if (this.#history.halts.resumedSince(halt.namespace, halt.at)) continue;
+      throw new Violation(
+        `${who} by an answer of ${halt.by}, which had acknowledged a halt ${Math.round(last.sentAt - halt.at)} ms before`,
+      );
     }
   }
 

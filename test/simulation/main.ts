@@ -56,7 +56,11 @@ async function findPlanted(only: string | undefined): Promise<number> {
     if (only !== undefined && planted.name !== only) continue;
     const { seed, said } = await search(planted, SEEDS_TO_FIND);
     if (seed === undefined) missed++;
-    say(seed === undefined ? `${planted.name}: NOT FOUND in ${SEEDS_TO_FIND} seeds. ${planted.wrong}` : `${planted.name}: found by seed ${seed}: ${said}`);
+    say(
+      seed === undefined
+        ? `${planted.name}: NOT FOUND in ${SEEDS_TO_FIND} seeds. ${planted.wrong}`
+        : `${planted.name}: found by seed ${seed}: ${said}`,
+    );
   }
   return missed === 0 ? 0 : 1;
 }

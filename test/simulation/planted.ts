@@ -27,7 +27,17 @@ export const SEEDS_TO_FIND = 100;
 const ROOT = join(import.meta.dirname, '..', '..');
 const FOLDER = join(import.meta.dirname, 'planted');
 /** What the simulation needs of the project. */
-const COPIED = ['package.json', 'services', 'filter', 'build', 'dist/filter', 'test/simulation', 'test/support', 'test/fuzz/dice.ts', 'package-lock.json'];
+const COPIED = [
+  'package.json',
+  'services',
+  'filter',
+  'build',
+  'dist/filter',
+  'test/simulation',
+  'test/support',
+  'test/fuzz/dice.ts',
+  'package-lock.json',
+];
 
 /** @throws Error when a patch doesn't apply any more */
 export function readPlanted(): Planted[] {

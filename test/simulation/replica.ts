@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { SECRET_BYTES } from '../../services/control-plane/access/secret.ts';
 import type { Config } from '../../services/control-plane/config.ts';
 import { type ControlPlane, makeControlPlane } from '../../services/control-plane/control-plane.ts';
 import type { Runtime } from '../../services/control-plane/runtime.ts';
@@ -58,6 +59,7 @@ export class Replica implements Server {
       log: pino({ level: 'silent' }),
       fetch: (input, init) => this.#fetch(running, input, init),
       connect: () => new ModelConnection(this.#etcd, running),
+      randomBytes: () => Uint8Array.from({ length: SECRET_BYTES }, () => this.#dice.below(256)),
     });
     running.plane.start();
   }
@@ -104,7 +106,9 @@ export class Replica implements Server {
       if (to === undefined) return reject(new Error(`${url.hostname} is not known`));
       init?.signal?.addEventListener('abort', () => reject(new Error('aborted')));
       const headers = Object.fromEntries(new Headers(init?.headers));
-      askOver(this.#etcd, this.name, to, { method: 'GET', path: url.pathname + url.search, headers }, LONGEST_TIMER_MS, (answer) =>
+      const sent = typeof init?.body === 'string' ? { body: init.body } : {};
+      const asked = { method: init?.method ?? 'GET', path: url.pathname + url.search, headers, ...sent };
+      askOver(this.#etcd, this.name, to, asked, LONGEST_TIMER_MS, (answer) =>
         running.take(() => {
           if (answer === undefined || answer.by === '') reject(new Error('no answer'));
           else resolve(new Response(Buffer.from(answer.body), { status: answer.status }));
@@ -181,10 +185,13 @@ class Running implements Owner {
 
 function configOf(replica: string): Config {
   return {
-    host: '127.0.0.1',
-    port: 0,
+    listeners: [],
     etcd: { endpoints: [], username: undefined, password: undefined, caFile: undefined, certFile: undefined, keyFile: undefined },
     tokens: Object.entries(TOKENS).map(([role, token]) => ({ name: role, role: role as keyof typeof TOKENS, token })),
+    guardrails: undefined,
+    ownNamespace: undefined,
+    inMesh: false,
+    tokenReview: undefined,
     replica,
     advertiseUrl: `http://${replica}:8080`,
     logLevel: 'silent',
@@ -192,6 +199,10 @@ function configOf(replica: string): Config {
     staleMs: STALE_MS,
     writesPerSecond: 1000,
     writeBurst: 1000,
+    readsPerSecond: 1000,
+    readBurst: 1000,
+    pollsPerSecond: 1000,
+    pollBurst: 1000,
     auditKey: undefined,
     auditKeepDays: 90,
     auditKeepEntries: 100_000,

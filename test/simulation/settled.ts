@@ -1,4 +1,5 @@
 import { type Committed, type History, NAMES, names } from './applies.ts';
+import { halts } from './halts.ts';
 import { type Invariants, type ProcessRecord, Violation } from './invariants.ts';
 import { EPOCH, type Replica } from './replica.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -39,6 +40,7 @@ export function judgeRulesets(settled: Settled): void {
 function wantedNow({ scheduler, history, invariants, replicas }: Settled, proxy: Sidecar, name: string): string | undefined | 'unknown' {
   const apply = history.current(name);
   if (apply === undefined || !names(apply.selector, proxy.workload)) return undefined;
+  if (history.halts.inForce().some((halt) => halts(halt, proxy.workload.namespace))) return undefined;
   if (apply.percentage < 100) return 'unknown';
   if (apply.durationSeconds > 0) {
     const end = apply.appliedAt + apply.durationSeconds * 1000;

@@ -1,4 +1,4 @@
-import { drawApply, type History, NAMES, specOf } from './applies.ts';
+import { drawApply, type History, NAMES, NAMESPACES, specOf } from './applies.ts';
 import { askOver, type HttpAnswer } from './http.ts';
 import { Violation } from './invariants.ts';
 import type { Network } from './network.ts';
@@ -18,6 +18,8 @@ export class Writer {
   readonly #dice;
   readonly #fail: (violation: Violation) => void;
   #count = 0;
+  /** Some runs are without halts. */
+  readonly #halting: boolean;
   #stopped = false;
 
   constructor(
@@ -32,6 +34,7 @@ export class Writer {
     this.#history = history;
     this.#replicas = replicas;
     this.#dice = scheduler.fork();
+    this.#halting = this.#dice.oneIn(2);
     this.#fail = fail;
   }
 
@@ -58,7 +61,9 @@ export class Writer {
   #act(): void {
     const replica = this.#dice.pick(this.#replicas);
     const kind = this.#dice.below(10);
-    if (kind < 6) this.#put(replica);
+    if (this.#halting && this.#dice.oneIn(8)) this.#halt(replica);
+    else if (this.#history.halts.inForce().length > 0 && this.#dice.oneIn(3)) this.#resume(replica);
+    else if (kind < 6) this.#put(replica);
     else if (kind < 8) this.#delete(replica, this.#dice.pick(NAMES));
     else this.#get(replica, this.#dice.pick(NAMES));
   }
@@ -78,6 +83,22 @@ export class Writer {
         );
       }
     });
+  }
+
+  #halt(replica: Replica): void {
+    const namespace = this.#dice.oneIn(2) ? null : this.#dice.pick(NAMESPACES);
+    const body = JSON.stringify({ reason: 'simulated', id: `halt-${this.#count++}`, ...(namespace === null ? {} : { namespace }) });
+    this.#ask(replica, 'POST', '/v1/halt', body, (answer) => {
+      if (answer === undefined || (answer.status !== 200 && answer.status !== 202)) return;
+      this.acknowledged++;
+      this.#history.halts.acknowledged.push({ namespace, by: answer.by, at: answer.sentAt });
+    });
+  }
+
+  #resume(replica: Replica): void {
+    const { namespace } = this.#dice.pick(this.#history.halts.inForce());
+    this.#history.halts.expectResume(namespace, this.#scheduler.now);
+    this.#ask(replica, 'DELETE', `/v1/halt${namespace === null ? '' : `?namespace=${namespace}`}`, undefined, () => undefined);
   }
 
   #delete(replica: Replica, name: string): void {

@@ -16,6 +16,9 @@ describe('regular expressions', () => {
     ['a{,2}', ['a{,2}'], ['a']],
     ['\\x{e9}\\x41\\101', ['éAA'], ['eAA']],
     ['(?P<n>a)(?<m>b)', ['ab'], ['a']],
+    ['(?P<n>a)(?P<n>b)', ['ab'], ['a']],
+    ['(?P<n>,(?P<n>)|)', ['', ','], [',,']],
+    ['(?P<n>a)[(?P<n>](\\(?P<n>)\\Q(?P<n>', ['a>P<n>(?P<n>', 'a((P<n>(?P<n>'], ['a>(?P<n>']],
     ['', [''], ['a']],
     ['\\C\\C\\C', ['本', 'aé'], ['é', 'abcd']],
     ['\\Q\\C\\E\\\\C', ['\\C\\C'], ['\\Ca']],
@@ -46,7 +49,9 @@ describe('regular expressions', () => {
     ['x{1001}', 'invalid repeat count: {1001}', 1],
     ['((a{100}){100}){100}', 'invalid repeat count: {100}', 9],
     ['[b-a]', 'invalid character class range: b-a', 1],
-    ['(?P<n>a)(?P<n>b)', 'duplicate capture group name: n', 12],
+    ['(?P<n>a)(?P<n>\\8)', 'invalid escape sequence: \\8', 14],
+    ['(?P<n>a)(?P<n>', 'missing closing )', 8],
+    ['(?P<n>(?P<n>a))(?P<m', 'invalid named capture: (?P<m', 15],
   ] as const) {
     it(`refuses ${expression}, and says where`, () => {
       for (const ignoreCase of [false, true]) {

@@ -99,7 +99,8 @@ export default class PolicyApply extends HfiCommand {
         // A name that isn't one can't be in the address; the control plane then says so of the body.
         fine.push(await this.put(flags, { ...document, name: encodeURIComponent(document.name) || '-' }, true));
       } catch (error) {
-        if (!(error instanceof Refusal) || error.exit !== EXIT.refused) throw error;
+        // What is halted is not wrong with the document.
+        if (!(error instanceof Refusal) || error.exit !== EXIT.refused || error.code === 'halted') throw error;
         if (error.errors.length === 0) wrong.push(`${document.source}:${at(document, '')}: ${error.message}`);
         for (const one of error.errors) {
           const hint = one.nearest === undefined ? '' : ` (did you mean ${one.nearest}?)`;

@@ -1,7 +1,7 @@
-import { createInterface } from 'node:readline/promises';
 import { Flags } from '@oclif/core';
 import { durationMs, HfiCommand, type TargetFlags } from '../../base.ts';
 import { Refusal, taken } from '../../client.ts';
+import { confirm } from '../../confirm.ts';
 import { asLines, readDocuments } from '../../documents.ts';
 import { EXIT } from '../../exit-codes.ts';
 import { Failure } from '../../failure.ts';
@@ -39,7 +39,9 @@ export default class PolicyDelete extends HfiCommand {
     const timeoutMs = durationMs('timeout', flags.timeout);
     const names = await this.names(argv as string[], flags.filename ?? [], timeoutMs);
     this.target(flags);
-    if (!flags.yes) await confirm(names);
+    if (!flags.yes) {
+      await confirm({ text: `Delete policy ${names.join(', ')}?`, flag: '--yes to delete', refused: 'Nothing was deleted.' });
+    }
     const deleted: { name: string; result: string; resourceVersion: string }[] = [];
     for (const name of names) {
       const one = await this.remove(flags, name, flags['ignore-not-found']);
@@ -80,14 +82,4 @@ export default class PolicyDelete extends HfiCommand {
     this.note(inWords(rollout));
     if (!rollout.done) process.exitCode = EXIT.partly;
   }
-}
-
-async function confirm(names: readonly string[]): Promise<void> {
-  if (!process.stdin.isTTY || !process.stderr.isTTY) throw new Failure('There is no terminal to ask on: add --yes to delete.', EXIT.usage);
-  const asking = createInterface({ input: process.stdin, output: process.stderr });
-  // Ctrl-C and Ctrl-D close it and answer nothing.
-  const closed = new Promise<string>((resolve) => asking.once('close', () => resolve('')));
-  const answer = await Promise.race([asking.question(`Delete policy ${names.join(', ')}? [y/N] `).catch(() => ''), closed]);
-  asking.close();
-  if (!/^y(es)?$/i.test(answer.trim())) throw new Failure('Nothing was deleted.', EXIT.refused);
 }

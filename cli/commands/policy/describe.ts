@@ -1,5 +1,6 @@
 import { HfiCommand } from '../../base.ts';
 import { taken } from '../../client.ts';
+import { haltInWords, haltsOver, resumeCommand } from '../../halts.ts';
 import { nameArg } from '../../name-arg.ts';
 import { hitsInWords, proxyInWords, ruleCountsInWords, stateInWords } from '../../policy-counts.ts';
 import { timeLeft } from '../../print.ts';
@@ -27,9 +28,11 @@ export default class PolicyDescribe extends HfiCommand {
         query: { revision: policy.metadata.resourceVersion },
       }),
     );
-    if (this.format !== 'table') return this.printValue({ policy, rollout, counts });
     const { metadata, spec, status } = policy;
+    const halts = haltsOver(spec.selector.namespace, (await taken(await client.v1.halt.$get())).halts);
+    if (this.format !== 'table') return this.printValue({ policy, rollout, counts, halts });
     this.say(`${metadata.name}  ${stateInWords(status, counts.verdict)}`);
+    for (const halt of halts) this.say(`HALTED     ${haltInWords(halt)}; ${resumeCommand(halt)} lets it go on`);
     this.say(`Applied    ${metadata.appliedAt}, version ${metadata.resourceVersion}`);
     this.say(`Selects    ${selectorInWords(spec.selector)}, ${spec.direction} requests, priority ${spec.priority}`);
     spec.rules.forEach((rule, i) => {
@@ -40,8 +43,10 @@ export default class PolicyDescribe extends HfiCommand {
       );
       if (counted !== undefined) for (const line of ruleCountsInWords(counted)) this.say(`           ${line}`);
     });
+    for (const why of status.heldBack) this.say(`Held back  ${why}`);
     this.say(`Injected   ${hitsInWords(counts.total, counts.perSecond)}`);
-    this.say(`Proxies    ${rollout.acknowledged} of ${rollout.selected} run it`);
+    const only = status.chosen === null ? '' : ', and it is for no others (hfi guardrails)';
+    this.say(`Proxies    ${rollout.acknowledged} of ${rollout.selected} run it${only}`);
     const counted = new Map(counts.proxies.map((proxy) => [proxy.name, proxy]));
     for (const proxy of rollout.proxies) this.say(`  ${proxyInWords(proxy, counted.get(proxy.name))}`);
     const connected = new Set(rollout.proxies.map(({ name }) => name));

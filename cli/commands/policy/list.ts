@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core';
 import { HfiCommand } from '../../base.ts';
 import { taken } from '../../client.ts';
+import { haltInWords, isHalted, resumeCommand } from '../../halts.ts';
 import { allPolicies } from '../../policies.ts';
 import { timeLeft } from '../../print.ts';
 
@@ -18,17 +19,24 @@ export default class PolicyList extends HfiCommand {
     const { flags } = await this.parse(PolicyList);
     this.use(flags);
     const client = this.client(flags);
-    const items = await allPolicies((query) => client.v1.policies.$get({ query }).then((answer) => taken(answer)), flags.limit);
+    const [items, { halts }] = await Promise.all([
+      allPolicies((query) => client.v1.policies.$get({ query }).then((answer) => taken(answer)), flags.limit),
+      client.v1.halt.$get().then((answer) => taken(answer)),
+    ]);
+    for (const halt of halts) this.note(`halted: ${haltInWords(halt)}; nothing is injected there until ${resumeCommand(halt)}`);
     if (items.length === 0 && this.format === 'table')
       this.note('There are no policies. Apply one: hfi policy apply -f examples/abort-policy.yaml');
     else {
-      await this.print({ items }, items, [
+      await this.print({ items, halts }, items, [
         { title: 'name', of: ({ metadata }) => metadata.name },
         { title: 'namespace', of: ({ spec }) => spec.selector.namespace ?? '*' },
         { title: 'service', of: ({ spec }) => spec.selector.service ?? '*' },
         { title: 'direction', of: ({ spec }) => spec.direction },
         { title: 'rules', of: ({ spec }) => String(spec.rules.length) },
-        { title: 'state', of: ({ status }) => status.state },
+        {
+          title: 'state',
+          of: ({ spec, status }) => (status.state === 'active' && isHalted(spec.selector.namespace, halts) ? 'halted' : status.state),
+        },
         { title: 'ends in', of: ({ status }) => timeLeft(status.endsAt) },
       ]);
     }

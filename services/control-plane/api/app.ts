@@ -1,11 +1,15 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { HTTPException } from 'hono/http-exception';
 import { policy } from '../../policy/schema.ts';
+import { ReviewUnavailable } from '../access/kubernetes/token-review.ts';
 import { StoreRefused, StoreUnavailable } from '../store/store.ts';
 import { auditRoutes } from './audit.ts';
 import { auditSealRoutes } from './audit-seals.ts';
 import { docsRoutes } from './docs.ts';
 import type { Env } from './env.ts';
+import { eventRoutes } from './events.ts';
+import { guardrailRoutes } from './guardrails.ts';
+import { halting, haltRoutes } from './halt.ts';
 import { healthRoutes } from './health.ts';
 import { observe } from './observe.ts';
 import type { Parts } from './parts.ts';
@@ -17,6 +21,7 @@ import { reportRoutes, reportSchema } from './reports.ts';
 import { rolloutRoutes } from './rollout.ts';
 import { rulesetRoutes } from './ruleset.ts';
 import { statusRoutes } from './status.ts';
+import { tokenRoutes } from './tokens.ts';
 
 /** The type of the whole API, for the typed client `hc<AppType>`. */
 export type AppType = ReturnType<typeof makeApp>;
@@ -27,6 +32,7 @@ export function makeApp(parts: Parts) {
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
   app.openAPIRegistry.register('Policy', policy);
   app.openAPIRegistry.register('Report', reportSchema);
+  app.openAPIRegistry.register('Halting', halting);
   const document = () =>
     app.getOpenAPI31Document({
       openapi: '3.1.0',
@@ -55,9 +61,13 @@ export function makeApp(parts: Parts) {
     .route('/', policyCountRoutes(parts))
     .route('/', proxyRoutes(parts))
     .route('/', rolloutRoutes(parts))
+    .route('/', haltRoutes(parts))
     .route('/', auditRoutes(parts))
     .route('/', auditSealRoutes(parts))
+    .route('/', tokenRoutes(parts))
+    .route('/', guardrailRoutes(parts))
     .route('/', statusRoutes(parts))
+    .route('/', eventRoutes(parts))
     .route('/', healthRoutes(parts))
     .route('/', docsRoutes(document as unknown as Parameters<typeof docsRoutes>[0]));
   routed.get('/openapi.json', (c) => c.json(document(), 200));
@@ -79,7 +89,13 @@ function asProblem(error: unknown, method: string, parts: Parts): Problem {
       cause: error,
     });
   }
-  if (error instanceof StoreRefused) return new Problem('too-large', 'The policy is larger than etcd takes.', { cause: error });
+  if (error instanceof ReviewUnavailable) {
+    return new Problem('identity-unavailable', `Your token can not be checked: ${error.message}.`, {
+      retryAfter: RETRY_AFTER_SECONDS,
+      cause: error,
+    });
+  }
+  if (error instanceof StoreRefused) return new Problem('too-large', 'This is larger than etcd takes.', { cause: error });
   if (error instanceof HTTPException && error.status < 500) return new Problem('invalid', error.message, { cause: error });
   // What went wrong inside is for the log, not for the caller.
   parts.log.error({ err: error }, 'request failed');

@@ -41,7 +41,7 @@ export function check<S extends z.ZodType>(schema: S, value: unknown): z.output<
 }
 
 /** The body as text, refused as soon as it is known to be too long. */
-export async function readText(c: Context<Env>, what = 'policy', most = MAX_BODY_BYTES): Promise<string> {
+export async function readText(c: Context<Env>, what = 'body', most = MAX_BODY_BYTES): Promise<string> {
   const tooLarge = new Problem('too-large', `The ${what} is longer than ${most} bytes.`);
   if (Number(c.req.header('content-length') ?? 0) > most) throw tooLarge;
   const chunks: Uint8Array[] = [];
@@ -87,7 +87,7 @@ function parseYaml(text: string): unknown {
   const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, version: '1.2', schema: 'core' });
   if (!Array.isArray(documents) || documents.length === 0) throw new Problem('malformed', 'The body is empty.');
   const [document] = documents;
-  if (documents.length > 1) throw new Problem('malformed', 'The body has several documents; send one policy a request.');
+  if (documents.length > 1) throw new Problem('malformed', 'The body has several documents; send one a request.');
   const wrong = [
     ...(document?.errors ?? []).map(({ pos, message }) => ({ offset: pos[0], message })),
     ...(document === undefined

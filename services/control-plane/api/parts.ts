@@ -1,12 +1,16 @@
 import type { Logger } from 'pino';
+import type { Tokens } from '../access/tokens.ts';
 import type { Counts } from '../counts/counts.ts';
+import type { Events } from '../events/events.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import type { Halts } from '../fleet/halts.ts';
+import type { Guard } from '../guardrails/guard.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Peers } from '../replicas/peers.ts';
 import type { Runtime } from '../runtime.ts';
 import type { AuditLog } from '../store/audit-log.ts';
+import type { HaltStore } from '../store/halts.ts';
 import type { Store, StoredPolicy } from '../store/store.ts';
-import type { Tokens } from './auth.ts';
 import type { RateLimit } from './rate-limit.ts';
 
 /** The copy of the policies that this replica follows. */
@@ -14,7 +18,7 @@ export interface Copy {
   readonly policies: ReadonlyMap<string, StoredPolicy>;
   /** The newest revision that is in it completely. */
   readonly revision: number;
-  /** The revision of the newest change of a policy that is in it. */
+  /** The revision of the newest change of a policy or halt that is in it. */
   readonly lastChange: number;
   /** Whether it is known to be current, or was a short while ago. */
   fresh(): boolean;
@@ -28,8 +32,14 @@ export interface Parts {
   readonly copy: Copy;
   readonly fleet: Fleet;
   readonly counts: Counts;
+  readonly halts: Halts;
+  readonly haltStore: HaltStore;
   readonly peers: Peers;
+  readonly events: Events;
   readonly tokens: Tokens;
+  /** Random bytes for a token that nobody can guess. */
+  readonly randomBytes: () => Uint8Array;
+  readonly guard: Guard;
   readonly writeLimit: RateLimit;
   readonly metrics: Metrics;
   readonly log: Logger;

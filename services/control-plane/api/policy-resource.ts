@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { policyEnd, ruleEnd } from '../../policy/end.ts';
 import { policySpec } from '../../policy/schema.ts';
+import type { Guard } from '../guardrails/guard.ts';
 import type { StoredPolicy } from '../store/store.ts';
 
 const state = z.enum(['active', 'ended']);
@@ -19,9 +20,19 @@ export const policyResource = z
       state,
       endsAt: moment.nullable().describe('When the last rule ends; null when one never does.'),
       rules: z.array(z.object({ name: z.string(), endsAt: moment.nullable(), state })),
+      chosen: z
+        .array(z.string())
+        .nullable()
+        .describe('The only proxies that it is for, chosen by guardrails when it was applied; null = all that it selects.'),
+      heldBack: z
+        .array(z.string())
+        .describe('In what it is beyond guardrails that are narrower than when it was applied. Unless empty, no proxy gets it.'),
     }),
   })
   .openapi('PolicyResource');
+
+/** Nobody reads more. */
+const MOST_TOLD = 20;
 
 export type PolicyResource = z.output<typeof policyResource>;
 
@@ -30,10 +41,11 @@ export type PolicyResource = z.output<typeof policyResource>;
  *
  * @param now milliseconds since the epoch; what ended by then is `ended`
  */
-export function asResource({ policy, createdAt, appliedAt, revision }: StoredPolicy, now: number): PolicyResource {
+export function asResource({ policy, createdAt, appliedAt, revision, chosen }: StoredPolicy, now: number, guard: Guard): PolicyResource {
   const stateAt = (end: number): 'active' | 'ended' => (end !== 0 && end <= now ? 'ended' : 'active');
   const { name } = policy.metadata;
   const end = policyEnd(policy, appliedAt);
+  const beyond = guard.violations(policy, appliedAt).slice(0, MOST_TOLD);
   return {
     metadata: { name, resourceVersion: String(revision), createdAt: iso(createdAt), appliedAt: iso(appliedAt) },
     spec: policy.spec,
@@ -44,6 +56,8 @@ export function asResource({ policy, createdAt, appliedAt, revision }: StoredPol
         const ruleEnds = ruleEnd(rule, appliedAt);
         return { name: `${name}/${i}`, endsAt: isoOrNull(ruleEnds), state: stateAt(ruleEnds) };
       }),
+      chosen: chosen === undefined ? null : [...chosen],
+      heldBack: beyond.map(({ field, message }) => `${field} ${message}`),
     },
   };
 }

@@ -1,5 +1,7 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
-import { type Rollout, rollout, rolloutNow } from '../fleet/rollout.ts';
+import type { Caller } from '../access/caller.ts';
+import { seesNamespace, seesPolicy } from '../access/scope.ts';
+import { type Rollout, type RolloutView, rollout, rolloutNow } from '../fleet/rollout.ts';
 import { pause } from '../runtime.ts';
 import { readers } from './auth.ts';
 import type { Env } from './env.ts';
@@ -29,6 +31,9 @@ const rolloutResource = z
     disconnected: z
       .array(z.string())
       .describe('Proxies that it concerns and that were heard of lately, but are not connected: `done` does not speak for them.'),
+    leases: z
+      .array(z.object({ name: z.string(), endsAt: z.iso.datetime() }))
+      .describe('Of the proxies that have not acknowledged, connected or not: until when they may go on with what they run.'),
     incomplete: z.array(z.string()).describe('Replicas that could not be asked.'),
   })
   .openapi('Rollout');
@@ -53,48 +58,61 @@ export function rolloutRoutes(parts: Parts) {
       query: z.strictObject({
         revision: z.coerce.number().int().min(0).describe('The `resourceVersion` that a change answered.'),
         policy: z.string().max(253).optional().describe('Look only at the proxies that this policy selects.'),
+        namespace: z.string().max(253).optional().describe('Look only at the proxies of this namespace.'),
+        halted: z
+          .literal('true')
+          .optional()
+          .describe('It is a halt: a proxy whose replica has not heard of it has not acknowledged, whatever it runs.'),
         scope: scopeParam,
       }),
       headers: z.object({ prefer: z.string().optional().describe('`wait=30`: how many seconds to wait, at most 60.') }),
     },
     responses: {
       200: { description: 'How far it is.', content: { 'application/json': { schema: rolloutResource } } },
-      ...refusals('invalid', 'unauthenticated', 'forbidden', 'not-found'),
+      ...refusals('invalid', 'unauthenticated', 'forbidden', 'not-found', 'too-many-requests', 'store-unavailable'),
     },
   });
 
-  const view = {
+  const viewOf = (caller: Caller): RolloutView => ({
     fleet: parts.fleet,
     runtime: parts.runtime,
     seen: () => parts.copy.revision,
-    policy: (name: string) => parts.copy.policies.get(name),
-  };
+    policy: (name) => {
+      const stored = parts.copy.policies.get(name);
+      return stored !== undefined && seesPolicy(caller, stored.policy) ? stored : undefined;
+    },
+    sees: (namespace) => seesNamespace(caller, namespace),
+  });
 
   return new OpenAPIHono<Env>({ defaultHook: refuseBadQuery }).openapi(route, async (c) => {
-    const { revision, policy, scope } = c.req.valid('query');
+    const { scope, ...query } = c.req.valid('query');
+    const { revision, policy } = query;
+    const change = { ...query, halted: query.halted === 'true' };
     const signal = AbortSignal.any([c.req.raw.signal, parts.fleet.ending]);
     const { clock } = parts.runtime;
+    const view = viewOf(c.get('actor'));
     const waitMs = preferredWaitMs(c);
     const deadline = clock.elapsed() + waitMs;
     // Nothing selected would look like a change that has arrived.
     const refuseUnknown = (): void => {
-      if (policy === undefined || parts.copy.revision < revision || parts.copy.policies.has(policy)) return;
+      if (policy === undefined || parts.copy.revision < revision || view.policy(policy) !== undefined) return;
       throw new Problem(
         'not-found',
         `There is no policy ${JSON.stringify(policy)} any more; ask without its name whether its end has arrived.`,
       );
     };
     if (scope === 'local') {
-      const own = await rollout(view, revision, policy, waitMs, signal);
+      const own = await rollout(view, change, waitMs, signal);
       return c.json({ ...shown(own), incomplete: [] }, 200);
     }
     refuseUnknown();
-    const path = `/v1/rollout?scope=local&revision=${revision}${policy === undefined ? '' : `&policy=${encodeURIComponent(policy)}`}`;
+    const asked = Object.entries(query).map(([name, value]) => `&${name}=${encodeURIComponent(String(value))}`);
+    const path = `/v1/rollout?scope=local${asked.join('')}`;
     const authorization = c.req.header('authorization') ?? '';
     // A proxy may poll another replica each time, so no replica alone can tell when all have acknowledged: all are asked again and again.
     for (let pauseMs = LEAST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, MOST_PAUSE_MS)) {
       const others = await parts.peers.ask(path, rolloutResource, authorization, 0, signal);
-      const result = together(shown(rolloutNow(view, revision, policy)), others.answers, others.incomplete);
+      const result = together(shown(rolloutNow(view, change)), others.answers, others.incomplete);
       refuseUnknown();
       const left = deadline - clock.elapsed();
       if (result.done || signal.aborted || left <= 0 || !parts.serving()) return c.json(result, 200);
@@ -105,9 +123,10 @@ export function rolloutRoutes(parts: Parts) {
 
 type Own = Omit<RolloutResource, 'incomplete'>;
 
-function shown({ proxies, disconnected, ...rest }: Rollout): Own {
+function shown({ proxies, disconnected, leases, ...rest }: Rollout): Own {
   return {
     ...rest,
+    leases: leases.map(({ name, endsAt }) => ({ name, endsAt: new Date(endsAt).toISOString() })),
     proxies: proxies.map(({ since, lastSeen, ...proxy }) => ({
       ...proxy,
       since: since === null ? null : new Date(since).toISOString(),
@@ -136,6 +155,11 @@ function together(own: Own, others: readonly Own[], incomplete: readonly string[
   }
   const proxies = [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const acknowledged = proxies.filter((proxy) => proxy.acknowledged).length;
+  const done = new Set(proxies.filter((proxy) => proxy.acknowledged).map((proxy) => proxy.name));
+  const leases = new Map<string, string>();
+  for (const { name, endsAt } of [own, ...others].flatMap((answer) => answer.leases)) {
+    if (!done.has(name) && endsAt > (leases.get(name) ?? '')) leases.set(name, endsAt);
+  }
   return {
     revision: own.revision,
     done: [own, ...others].every((answer) => answer.seen) && acknowledged === proxies.length && incomplete.length === 0,
@@ -145,6 +169,7 @@ function together(own: Own, others: readonly Own[], incomplete: readonly string[
     proxies,
     // One that another replica holds has moved there.
     disconnected: [...new Set([own, ...others].flatMap((answer) => answer.disconnected))].filter((name) => !byName.has(name)).sort(),
+    leases: [...leases].map(([name, endsAt]) => ({ name, endsAt })).sort((a, b) => (a.name < b.name ? -1 : 1)),
     incomplete: [...incomplete],
   };
 }

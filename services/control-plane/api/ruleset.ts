@@ -18,10 +18,12 @@ import {
   HEADER_VMS,
   HEADER_WORKLOAD,
 } from '../../../filter/assembly/protocol.ts';
+import { notOwn, refusalOf } from '../access/own-proxy.ts';
+import { seesNamespace } from '../access/scope.ts';
 import { readLabels } from '../fleet/identity.ts';
 import type { Hello } from '../fleet/proxy.ts';
 import { pause } from '../runtime.ts';
-import { proxies } from './auth.ts';
+import { identified, proxies } from './auth.ts';
 import type { Env } from './env.ts';
 import type { Parts } from './parts.ts';
 import { Problem, refusals } from './problem.ts';
@@ -64,14 +66,18 @@ export function rulesetRoutes(parts: Parts) {
         content: { 'application/octet-stream': { schema: z.any().openapi({ type: 'string', format: 'binary' }) } },
       },
       304: { description: 'Nothing new.' },
-      ...refusals('invalid', 'unauthenticated', 'forbidden', 'layout-mismatch', 'store-unavailable'),
+      ...refusals('invalid', 'unauthenticated', 'forbidden', 'conflict', 'layout-mismatch', 'too-many-requests', 'store-unavailable'),
     },
   });
 
   return new OpenAPIHono<Env>().openapi(route, async (c) => {
     const hello = readHello(c);
-    await mustNotGoBack(parts, wholeNumber(c.req.header(HEADER_REVISION)), c.req.raw.signal);
+    refuseForeign(c, parts, hello);
+    const halted = (): boolean => mustHalt(parts, hello.namespace);
+    await mustNotGoBack(parts, wholeNumber(c.req.header(HEADER_REVISION)), c.req.raw.signal, halted);
     const answer = await parts.fleet.poll(hello, preferredWaitMs(c), c.req.raw.signal);
+    // The token may have ended while the poll was held.
+    await identified(c, parts.tokens, 'served');
     c.header(HEADER_REVISION, String(parts.copy.lastChange));
     c.header(HEADER_REPLICA, parts.start);
     c.header(HEADER_TIME, String(parts.runtime.clock.now()));
@@ -87,10 +93,21 @@ export function rulesetRoutes(parts: Parts) {
         return c.body(null, 304);
       case 'layout':
         throw new Problem('layout-mismatch', `This control plane writes ruleset layout ${LAYOUT_VERSION}.`);
+      case 'lapse':
+        throw new Problem('conflict', 'This proxy refused to be halted; it is not answered, so that its lease ends.');
       case 'stale':
         throw new Problem('store-unavailable', 'This replica has no current copy of the policies.', { retryAfter: 1 });
     }
   });
+}
+
+/** @throws Problem `forbidden` when the token is for other proxies */
+export function refuseForeign(c: Context<Env>, { fleet }: Parts, hello: Hello): void {
+  const caller = c.get('actor');
+  const known = fleet.namespaceOf(hello.name);
+  const taken = caller.namespaces !== undefined && known !== undefined && known !== '' && !seesNamespace(caller, known);
+  const reason = notOwn(caller, hello) ?? (taken ? 'one whose name a proxy of another namespace has' : undefined);
+  if (reason !== undefined) throw new Problem('forbidden', refusalOf(caller, reason));
 }
 
 /** Another replica told the proxy of a change: its watch was faster by milliseconds, or this one's hangs. */
@@ -101,18 +118,33 @@ const LOOK_AGAIN_MS = 2;
  * Waits until this replica has seen what the proxy has been told of elsewhere, so that nothing that was deleted comes back. After etcd was
  * restored from a backup its revisions begin lower: then there is nothing more to see.
  *
+ * @param halted ends the wait: what is halted does no harm
  * @throws Problem `store-unavailable` when there is more to see than this replica sees in time; StoreUnavailable when nobody can tell
  */
-async function mustNotGoBack(parts: Parts, revision: number, signal: AbortSignal): Promise<void> {
-  await caughtUp(parts, revision, signal);
-  if (parts.copy.revision >= revision || signal.aborted || (await parts.store.revision()) < revision) return;
+async function mustNotGoBack(parts: Parts, revision: number, signal: AbortSignal, halted: () => boolean): Promise<void> {
+  await caughtUp(parts, revision, signal, () => !halted());
+  if (parts.copy.revision >= revision || halted() || signal.aborted || (await parts.store.revision()) < revision) return;
   throw new Problem('store-unavailable', 'This replica has not seen yet what the proxy has heard of.', { retryAfter: 1 });
 }
 
-/** Waits a little until this replica has seen a revision. */
-export async function caughtUp({ copy, runtime }: Parts, revision: number, signal: AbortSignal): Promise<void> {
+/**
+ * Waits a little until this replica has seen a revision.
+ *
+ * @param needed asked before each look: false ends the wait
+ */
+export async function caughtUp(
+  { copy, runtime }: Parts,
+  revision: number,
+  signal: AbortSignal,
+  needed: () => boolean = () => true,
+): Promise<void> {
   const until = runtime.clock.elapsed() + CATCH_UP_MS;
-  while (copy.revision < revision && runtime.clock.elapsed() < until && !signal.aborted) await pause(runtime, LOOK_AGAIN_MS);
+  while (copy.revision < revision && runtime.clock.elapsed() < until && !signal.aborted && needed()) await pause(runtime, LOOK_AGAIN_MS);
+}
+
+/** With a halt of which etcd may not know, or whose lifting this replica can't see, nobody waits. */
+function mustHalt({ copy, halts }: Parts, namespace: string): boolean {
+  return halts.isOwn(namespace) || (!copy.fresh() && halts.of(namespace) !== undefined);
 }
 
 /** The most that is kept of a text that a proxy sends for people to read. */

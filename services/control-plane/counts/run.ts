@@ -26,6 +26,8 @@ export interface Known {
 /** What of a policy a run needs also when it is over: late reports are judged by it. The policy itself may be large. */
 export interface About {
   readonly selector: StoredPolicy['policy']['spec']['selector'];
+  /** The only proxies that it was for, where guardrails chose them. */
+  readonly chosen: ReadonlySet<string> | undefined;
   /** By rule, the limit for the fleet. */
   readonly limits: readonly (number | undefined)[];
 }
@@ -59,7 +61,11 @@ export class Run {
   begin(stored: StoredPolicy): void {
     this.stored = stored;
     const { selector, rules } = stored.policy.spec;
-    this.about = { selector: { ...selector }, limits: rules.map(({ match }) => fleetLimit(match)) };
+    this.about = {
+      selector: { ...selector },
+      chosen: stored.chosen && new Set(stored.chosen),
+      limits: rules.map(({ match }) => fleetLimit(match)),
+    };
   }
 
   get totals(): Tallies {

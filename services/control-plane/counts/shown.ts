@@ -38,7 +38,7 @@ export const VERDICTS = ['active', 'settling', 'effective', 'inconclusive'] as c
 export type Verdict = (typeof VERDICTS)[number];
 
 /** A proxy's last counts are there so long after the end, if they come at all. */
-const SETTLING_MS = 5000;
+export const SETTLING_MS = 5000;
 /** What this replica knows of a run. @param now `elapsed` */
 export function partsOf(run: Run, now: number): Part[] {
   return [...run.proxies].map(([proxy, known]) => ({ proxy, counts: asValue(known.counts), before: hitsBefore(known, now) }));

@@ -5,14 +5,17 @@ import { type Identity, selects } from '../../policy/selector.ts';
 import { compileRuleset } from '../ruleset/compile.ts';
 import type { Cancel, Runtime } from '../runtime.ts';
 import type { Change, StoredPolicy } from '../store/store.ts';
-import { Compiler, Group, nextEnd } from './group.ts';
+import { Choices } from './choices.ts';
+import { Compiler, type CompilerGuard, Group, haltedRuleset, nextEnd, type Ruleset } from './group.ts';
 import { identityKey } from './identity.ts';
-import { connectedUntil, type Hello, isConnected, type KnownProxy, listedUntil, type PollAnswer } from './proxy.ts';
+import { connectedUntil, type Hello, hasRefused, isConnected, type KnownProxy, listedUntil, type PollAnswer, sent } from './proxy.ts';
 
 export interface FleetOptions {
   readonly runtime: Runtime;
   /** Whether the copy of the policies is current enough to be served. */
   readonly fresh: () => boolean;
+  /** Whether a namespace's proxies are halted. */
+  readonly halted: (namespace: string) => boolean;
   /** Told how long each compilation took, in milliseconds. */
   readonly measureCompile: (milliseconds: number) => void;
   /** Told when a waiting proxy is woken by a change. */
@@ -21,6 +24,8 @@ export interface FleetOptions {
   readonly leftOut?: (policies: readonly string[]) => void;
   /** The rules of a policy that are over before their ends. */
   readonly over?: (stored: StoredPolicy) => ReadonlySet<number>;
+  /** What a proxy may get of a policy; all of it if not given. */
+  readonly guard?: CompilerGuard;
   /** Told, on every replica, when a policy's last rule has ended. */
   readonly ended: (stored: StoredPolicy) => void;
 }
@@ -47,6 +52,7 @@ export class Fleet {
   readonly #policies: Map<string, StoredPolicy> = new Map();
   readonly #proxies: Map<string, KnownProxy> = new Map();
   readonly #groups: Map<string, Group> = new Map();
+  readonly #choices = new Choices();
   /** The timer of each policy that has an end ahead. */
   readonly #ends: Map<string, Cancel> = new Map();
   readonly #listeners: Set<() => void> = new Set();
@@ -55,7 +61,7 @@ export class Fleet {
 
   constructor(options: FleetOptions) {
     this.#options = options;
-    this.#compiler = new Compiler(options.measureCompile, options.leftOut, options.over);
+    this.#compiler = new Compiler(options.measureCompile, options.leftOut, options.over, options.guard);
   }
 
   /** Takes a set of changes of the policies, all of one moment. */
@@ -70,6 +76,7 @@ export class Fleet {
       }
     }
     const selectors = changes.flatMap(({ before, after }) => [before, after].flatMap((stored) => stored?.policy.spec.selector ?? []));
+    this.#regroup(this.#choices.change(changes));
     this.#refresh((identity) => selectors.some((selector) => selects(selector, identity)));
     this.#tell();
   }
@@ -79,6 +86,12 @@ export class Fleet {
     const stored = this.#policies.get(name);
     if (stored === undefined) return;
     this.#refresh((identity) => selects(stored.policy.spec.selector, identity));
+    this.#tell();
+  }
+
+  /** Takes what is halted now. Nothing is compiled for it, however many rulesets there are. */
+  changeHalts(): void {
+    for (const group of this.#groups.values()) this.#want(group, group.compiled);
     this.#tell();
   }
 
@@ -92,9 +105,12 @@ export class Fleet {
     const proxy = this.#meet(hello);
     proxy.waiter?.settle({ kind: 'nothing-new', version: proxy.group.ruleset.version });
     if (!hello.layoutFits) return Promise.resolve({ kind: 'layout' });
-    if (!this.#options.fresh()) return Promise.resolve({ kind: 'stale' });
+    if (!this.#mayServe(proxy.group)) return Promise.resolve({ kind: 'stale' });
     const { ruleset } = proxy.group;
-    if (ruleset.version !== hello.has) return Promise.resolve({ kind: 'ruleset', ruleset });
+    // Every answer renews the lease, and it would go on with the faults that are to be halted.
+    if (ruleset.halted && hasRefused(proxy, ruleset)) return Promise.resolve({ kind: 'lapse' });
+    proxy.renewed = this.#options.runtime.clock.now();
+    if (ruleset.version !== hello.has) return Promise.resolve(sent(proxy, ruleset));
     if (waitMs <= 0 || this.ending.aborted) return Promise.resolve({ kind: 'nothing-new', version: ruleset.version });
     return this.#wait(proxy, waitMs, signal);
   }
@@ -119,6 +135,11 @@ export class Fleet {
 
   get proxies(): Iterable<KnownProxy> {
     return this.#proxies.values();
+  }
+
+  /** The namespace of the proxy that has this name now; undefined when none has. */
+  namespaceOf(name: string): string | undefined {
+    return this.#proxies.get(name)?.hello.namespace;
   }
 
   get waiting(): number {
@@ -179,7 +200,10 @@ export class Fleet {
         signal.removeEventListener('abort', leave);
         proxy.lastSeen = this.#options.runtime.clock.now();
         this.#watchSilence(proxy);
-        resolve(this.#options.fresh() ? answer : { kind: 'stale' });
+        const served = this.#mayServe(proxy.group);
+        if (served) proxy.renewed = proxy.lastSeen;
+        if (served && answer.kind === 'ruleset') sent(proxy, answer.ruleset);
+        resolve(served ? answer : { kind: 'stale' });
       };
       const leave = (): void => {
         if (proxy.waiter !== waiter) return;
@@ -198,6 +222,11 @@ export class Fleet {
     });
   }
 
+  /** A copy of the policies that may be old is good enough for who is to do nothing. */
+  #mayServe(group: Group): boolean {
+    return group.ruleset.halted || this.#options.fresh();
+  }
+
   /** Notes what a poll says of its proxy, and puts the proxy into its group. */
   #meet(hello: Hello): KnownProxy {
     const now = this.#options.runtime.clock.now();
@@ -210,6 +239,8 @@ export class Fleet {
         firstSeen: now,
         acknowledgedAt: hello.acknowledged === '' ? undefined : now,
         lastSeen: now,
+        renewed: undefined,
+        sent: undefined,
         waiter: undefined,
         gone: false,
         cancelTimer: () => undefined,
@@ -241,12 +272,30 @@ export class Fleet {
     const identity: Identity = unreadable
       ? { namespace: '', workload: '', labels: {} }
       : { namespace: hello.namespace, workload: hello.workload, labels: hello.labels };
-    const key = identityKey(identity);
+    const choice = unreadable ? '' : this.#choices.of(hello.name);
+    const key = identityKey(identity) + choice;
     const known = this.#groups.get(key);
     if (known !== undefined) return known;
-    const group = new Group(key, identity, this.#compile(identity));
+    const compiled = this.#compile(identity, choice);
+    const group = new Group({ key, identity, choice, compiled, ruleset: this.#halted(identity, compiled) });
     this.#groups.set(key, group);
     return group;
+  }
+
+  /** Puts proxies into other groups that policies chose, or chose no longer, and wakes those that should run something else. */
+  #regroup(names: Iterable<string>): void {
+    for (const name of names) {
+      const proxy = this.#proxies.get(name);
+      const group = proxy === undefined ? undefined : this.#groupFor(proxy.hello);
+      if (proxy === undefined || group === undefined || group === proxy.group) continue;
+      const { ruleset } = proxy.group;
+      this.#leaveGroup(proxy);
+      group.proxies.add(name);
+      proxy.group = group;
+      if (group.ruleset.version === ruleset.version || proxy.waiter === undefined) continue;
+      this.#options.woken();
+      proxy.waiter.settle({ kind: 'ruleset', ruleset: group.ruleset });
+    }
   }
 
   #leaveGroup(proxy: KnownProxy): void {
@@ -254,27 +303,33 @@ export class Fleet {
     if (proxy.group.proxies.size === 0) this.#groups.delete(proxy.group.key);
   }
 
-  #compile(identity: Identity): Group['ruleset'] {
+  #compile(identity: Identity, choice: string): Ruleset {
     const policies = readable(identity) ? this.#policies.values() : [];
-    return this.#compiler.compile(policies, identity, this.#options.runtime.clock.now());
+    return this.#compiler.compile(policies, identity, this.#options.runtime.clock.now(), choice);
+  }
+
+  #halted({ namespace }: Identity, compiled: Ruleset): Ruleset {
+    return this.#options.halted(namespace) ? haltedRuleset(compiled) : compiled;
   }
 
   /** Compiles anew for the identities that `concerned` picks, and wakes their proxies where the bytes changed. */
   #refresh(concerned: (identity: Identity) => boolean): void {
     for (const group of this.#groups.values()) {
-      if (!concerned(group.identity)) continue;
-      const ruleset = this.#compile(group.identity);
-      if (ruleset.version === group.ruleset.version) {
-        group.ruleset = ruleset;
-        continue;
-      }
-      group.ruleset = ruleset;
-      for (const name of group.proxies) {
-        const waiter = this.#proxies.get(name)?.waiter;
-        if (waiter === undefined) continue;
-        this.#options.woken();
-        waiter.settle({ kind: 'ruleset', ruleset });
-      }
+      if (concerned(group.identity)) this.#want(group, this.#compile(group.identity, group.choice));
+    }
+  }
+
+  /** Sets what a group's proxies should run, and wakes them when that is something else than before. */
+  #want(group: Group, compiled: Ruleset): void {
+    const before = group.ruleset.version;
+    group.compiled = compiled;
+    group.ruleset = this.#halted(group.identity, compiled);
+    if (group.ruleset.version === before) return;
+    for (const name of group.proxies) {
+      const waiter = this.#proxies.get(name)?.waiter;
+      if (waiter === undefined) continue;
+      this.#options.woken();
+      waiter.settle({ kind: 'ruleset', ruleset: group.ruleset });
     }
   }
 

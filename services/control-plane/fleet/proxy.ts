@@ -21,12 +21,16 @@ export interface Hello {
   readonly layoutFits: boolean;
 }
 
-/** How a poll is answered: with a ruleset, with nothing new, or not at all because the copy of the policies is old or missing. */
+/**
+ * How a poll is answered: with a ruleset, with nothing new, or not at all: because the copy of the policies is old or missing, the filter
+ * reads another layout, or its lease has to end.
+ */
 export type PollAnswer =
   | { readonly kind: 'ruleset'; readonly ruleset: Ruleset }
   | { readonly kind: 'nothing-new'; readonly version: string }
   | { readonly kind: 'stale' }
-  | { readonly kind: 'layout' };
+  | { readonly kind: 'layout' }
+  | { readonly kind: 'lapse' };
 
 export interface Waiter {
   /** Answers the poll, once; later calls do nothing. */
@@ -41,6 +45,10 @@ export interface KnownProxy {
   /** When this replica first heard that it runs what it runs, in milliseconds since the epoch. */
   acknowledgedAt: number | undefined;
   lastSeen: number;
+  /** When an answer renewed its lease last, in milliseconds since the epoch; undefined before the first. */
+  renewed: number | undefined;
+  /** The ruleset that it was sent last, and how many it had refused by then. */
+  sent: { readonly version: string; readonly refusals: number } | undefined;
   /** The poll it holds open, if it does. One at a time: a later one supersedes it. */
   waiter: Waiter | undefined;
   /** Its last connection went away while it waited. */
@@ -57,6 +65,22 @@ const LISTED_MS = 60_000;
 /** Until when a proxy that holds no poll counts as connected, in milliseconds since the epoch. */
 export function connectedUntil(proxy: KnownProxy): number {
   return proxy.lastSeen + Math.min(BETWEEN_POLLS_MS, Math.max(proxy.hello.leaseMs, 1000));
+}
+
+/** Notes that it is sent a ruleset, as the answer to its poll. */
+export function sent(proxy: KnownProxy, ruleset: Ruleset): PollAnswer {
+  proxy.sent = { version: ruleset.version, refusals: proxy.hello.refused?.count ?? 0 };
+  return { kind: 'ruleset', ruleset };
+}
+
+/** Whether it was sent this ruleset and refused it. */
+export function hasRefused({ hello, sent }: KnownProxy, { version }: Ruleset): boolean {
+  return sent?.version === version && hello.has !== version && (hello.refused?.count ?? 0) > sent.refusals;
+}
+
+/** When its lease ends unless it is answered again, in milliseconds since the epoch; undefined when this replica never answered it. */
+export function leaseEnd(proxy: KnownProxy): number | undefined {
+  return proxy.renewed === undefined ? undefined : proxy.renewed + proxy.hello.leaseMs;
 }
 
 /** Until when it is listed, in milliseconds since the epoch. */

@@ -40,28 +40,56 @@ export class Peers {
     waitMs: number,
     signal: AbortSignal,
   ): Promise<Asked<z.output<S>>> {
-    const others = [...this.#options.replicas()].filter(([name]) => name !== this.#options.self);
-    const incomplete: string[] = [];
     const answers: z.output<S>[] = [];
+    const incomplete = await this.#each(Math.ceil(waitMs) + PEER_ANSWER_MS, async (url, late) => {
+      const response = await this.#options.fetch(new URL(path, url), {
+        headers: { authorization, prefer: `wait=${Math.floor(waitMs / 1000)}` },
+        signal: AbortSignal.any([signal, late]),
+        redirect: 'error',
+      });
+      if (!response.ok) throw new Error(`it answered ${response.status}`);
+      answers.push(schema.parse(await response.json()));
+    });
+    return { answers, incomplete };
+  }
+
+  /**
+   * Tells all others at once, whatever becomes of who asked for it.
+   *
+   * @param path path and query; must say `scope=local`, or they would tell us in turn
+   * @returns the names of those that didn't take it
+   */
+  tell(path: string, body: object, authorization: string): Promise<string[]> {
+    return this.#each(PEER_ANSWER_MS, async (url, late) => {
+      const response = await this.#options.fetch(new URL(path, url), {
+        method: 'POST',
+        headers: { authorization, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+        signal: late,
+        redirect: 'error',
+      });
+      await response.body?.cancel();
+      if (!response.ok) throw new Error(`it answered ${response.status}`);
+    });
+  }
+
+  /** @returns the names of those with which it failed, in order */
+  async #each(timeoutMs: number, run: (url: string, late: AbortSignal) => Promise<void>): Promise<string[]> {
+    const failed: string[] = [];
     await Promise.all(
-      others.map(async ([name, url]) => {
+      [...this.#options.replicas()].map(async ([name, url]) => {
+        if (name === this.#options.self) return;
         const late = new AbortController();
-        const cancel = this.#options.timers.after(Math.ceil(waitMs) + PEER_ANSWER_MS, () => late.abort());
+        const cancel = this.#options.timers.after(timeoutMs, () => late.abort());
         try {
-          const response = await this.#options.fetch(new URL(path, url), {
-            headers: { authorization, prefer: `wait=${Math.floor(waitMs / 1000)}` },
-            signal: AbortSignal.any([signal, late.signal]),
-            redirect: 'error',
-          });
-          if (!response.ok) throw new Error(`it answered ${response.status}`);
-          answers.push(schema.parse(await response.json()));
+          await run(url, late.signal);
         } catch {
-          incomplete.push(name);
+          failed.push(name);
         } finally {
           cancel();
         }
       }),
     );
-    return { answers, incomplete: incomplete.sort() };
+    return failed.sort();
   }
 }

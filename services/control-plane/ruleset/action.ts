@@ -9,7 +9,7 @@ import { parseTemplate } from '../../policy/template.ts';
 import { Block } from './block.ts';
 import { writeRequestChange, writeResponseChange } from './change.ts';
 import { firstValueAt, headerPairs } from './header-pairs.ts';
-import { quantilesOf } from './quantiles.ts';
+import { quantilesOf, timedQuantiles } from './quantiles.ts';
 import { writeRamp } from './ramp.ts';
 
 /** The HTTP status that a gRPC status stands for, by code (google/rpc/code.proto, "HTTP Mapping"). */
@@ -54,7 +54,7 @@ function writeDelay(block: Block, delay: Delay | undefined, startMs: number, app
   block.u32(at + layout.DELAY_JITTER_MS, delay?.jitter === undefined ? 0 : (parseDuration(delay.jitter) ?? 0));
   if (quantiles !== undefined) {
     const table = block.take(quantiles.length * layout.QUANTILE_BYTES);
-    quantiles.forEach(({ share, ms }, i) => {
+    timedQuantiles(quantiles).forEach(({ share, ms }, i) => {
       const entry = table + i * layout.QUANTILE_BYTES;
       block.u32(entry + layout.QUANTILE_SHARE, Math.min(Math.round(share * 2 ** 32), 0xffffffff));
       block.u32(entry + layout.QUANTILE_US, Math.round(ms * 1000));

@@ -30,6 +30,21 @@ export function quantilesOf(delay: Delay): Quantile[] | undefined {
   return undefined;
 }
 
+/** Half a step of the filter's timer, in milliseconds. */
+const HALF_STEP_MS = 0.5;
+
+/**
+ * A table as the filter takes it, whose timer counts whole milliseconds and is never early, so that a drawn length comes out half a
+ * millisecond longer on average: it is drawn that much shorter. What is the shortest of all, or the length of a share of its own, stays.
+ */
+export function timedQuantiles(table: readonly Quantile[]): Quantile[] {
+  const least = table[0]?.ms ?? 0;
+  return table.map(({ share, ms: own }, i) => {
+    const stays = table[i - 1]?.ms === own || table[i + 1]?.ms === own;
+    return { share, ms: stays ? own : Math.max(least, own - HALF_STEP_MS) };
+  });
+}
+
 function always(length: number): Quantile[] {
   return [{ share: 0, ms: length }];
 }

@@ -14,6 +14,14 @@ export interface WaitingValue {
   readonly adopted?: string;
 }
 
+/** What whoever writes audit entries needs. */
+export interface AuditOptions {
+  /** Signs entries. */
+  readonly auditKey?: AuditKey | undefined;
+  /** Told when an entry was written, so that it is sealed soon. */
+  readonly audited?: () => void;
+}
+
 /** An entry as the API shows it; this is what is hashed, so that who reads the API can check it. */
 export function shown<T extends Omit<AuditEntry, 'id' | 'revision'>>({ time, ...entry }: T) {
   return { ...entry, time: new Date(time).toISOString() };

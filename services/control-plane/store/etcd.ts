@@ -1,25 +1,24 @@
 import type { IKeyValue, IRequestOp } from 'etcd3';
-import type { AuditKey } from '../../audit/signature.ts';
 import { policyEnd } from '../../policy/end.ts';
 import type { Policy } from '../../policy/schema.ts';
 import type { Runtime } from '../runtime.ts';
 import { asked, translated } from './asked.ts';
-import { AuditWriter } from './audit-writer.ts';
+import { type AuditOptions, AuditWriter } from './audit-writer.ts';
 import type { EtcdConnection, KeptLease } from './client.ts';
-import { AUDIT, auditId, endOf, POLICIES, REPLICAS } from './keys.ts';
+import { readHalt } from './halts.ts';
+import { AUDIT, auditId, endOf, haltKey, NAMESPACE_HALTS, POLICIES, REPLICAS } from './keys.ts';
 import { type AuditAction, type Origin, type Outcome, type Page, type Store, type StoredPolicy, StoreRefused } from './store.ts';
+import { TokenStore } from './tokens.ts';
 import { type AuditValue, encode, type PolicyValue, readPolicy } from './value.ts';
 
 /** A replica that dies is forgotten after this many seconds. */
 const REPLICA_TTL_SECONDS = 10;
+/** So far the moments of applies may run ahead of the clock. */
+const MOST_AHEAD_MS = 1000;
 
-export interface EtcdStoreOptions {
+export interface EtcdStoreOptions extends AuditOptions {
   /** How long a policy stays readable after its end, in seconds; then its lease removes it. */
   readonly keepEndedSeconds: number;
-  /** Signs audit entries. */
-  readonly auditKey?: AuditKey | undefined;
-  /** Told when an audit entry was written, so that it is sealed soon. */
-  readonly audited?: () => void;
 }
 
 /** The store in etcd. Each change is one transaction on the policy's mod revision; only a policy that ends costs a lease before it. */
@@ -27,6 +26,7 @@ export class EtcdStore implements Store {
   readonly #client: EtcdConnection;
   readonly #runtime: Runtime;
   readonly #options: EtcdStoreOptions;
+  readonly tokens: TokenStore;
   readonly #audit: AuditWriter;
   #registration: KeptLease | undefined;
   #withdrawn = false;
@@ -36,6 +36,17 @@ export class EtcdStore implements Store {
     this.#runtime = runtime;
     this.#options = options;
     this.#audit = new AuditWriter(runtime.random, options.auditKey);
+    this.tokens = new TokenStore({
+      client,
+      audited: async (compare, change, entry, origin) => {
+        const audit = this.#audit.ops({ ...origin, ...entry, policy: '' });
+        const { succeeded } = await asked(client.keys.txn({ compare: [compare], success: [change, ...audit] }));
+        if (succeeded) this.#options.audited?.();
+        return succeeded;
+      },
+      lease: async (seconds) => (await asked(client.leases.leaseGrant({ TTL: seconds }))).ID,
+      giveBack: (lease) => this.#revoke(lease),
+    });
   }
 
   async get(name: string): Promise<StoredPolicy | undefined> {
@@ -51,13 +62,15 @@ export class EtcdStore implements Store {
     return pageOf(items, limit, (item) => item.policy.metadata.name);
   }
 
-  async put(policy: Policy, base: StoredPolicy | undefined, origin: Origin): Promise<Outcome<StoredPolicy>> {
+  async put(policy: Policy, base: StoredPolicy | undefined, origin: Origin, chosen?: readonly string[]): Promise<Outcome<StoredPolicy>> {
     const name = policy.metadata.name;
-    const value: PolicyValue = { policy, createdAt: base?.createdAt ?? origin.time, appliedAt: origin.time };
-    const lease = await this.#leaseFor(policyEnd(policy, origin.time));
+    const appliedAt = momentAfter(base, origin.time);
+    const times = { createdAt: base?.createdAt ?? appliedAt, appliedAt };
+    const value: PolicyValue = { policy, ...times, ...(chosen === undefined ? {} : { chosen }) };
+    const lease = await this.#leaseFor(policyEnd(policy, appliedAt));
     const put: IRequestOp = { request_put: { key: policyKey(name), value: encode(value), ...(lease === '0' ? {} : { lease }) } };
     const audit = this.#entry(base === undefined ? 'create' : 'replace', name, base, policy, origin);
-    const result = await this.#ifAt(name, base, [put, ...audit]).catch((error: unknown) => {
+    const result = await this.#ifAt(name, base, [put, ...audit], haltsOver(policy.spec.selector.namespace)).catch((error: unknown) => {
       // Without an answer the policy may be there, and the lease would take it along: only a refusal is certain.
       if (error instanceof StoreRefused) this.#revoke(lease);
       throw error;
@@ -136,21 +149,31 @@ export class EtcdStore implements Store {
     this.#client.close();
   }
 
-  /** Runs `changes` if the policy is still at `base`, all in one transaction; gives its revision. */
-  async #ifAt(name: string, base: StoredPolicy | undefined, changes: IRequestOp[]): Promise<Outcome<number>> {
+  /** Runs `changes` if the policy is still at `base` and none of the halts is there, all in one transaction; gives its revision. */
+  async #ifAt(
+    name: string,
+    base: StoredPolicy | undefined,
+    changes: IRequestOp[],
+    halts: readonly KeyRange[] = [],
+  ): Promise<Outcome<number>> {
     const key = policyKey(name);
     const result = await asked(
       this.#client.keys.txn({
-        compare: [{ key, target: 'Mod', result: 'Equal', mod_revision: base?.revision ?? 0 }],
+        compare: [
+          { key, target: 'Mod', result: 'Equal', mod_revision: base?.revision ?? 0 },
+          ...halts.map((range) => ({ ...range, target: 'Version', result: 'Equal', version: 0 }) as const),
+        ],
         success: changes,
-        failure: [{ request_range: { key } }],
+        failure: [{ key }, ...halts].map((range) => ({ request_range: range })),
       }),
     );
     if (result.succeeded) {
       if (changes.length > 0) this.#options.audited?.();
       return { done: true, value: Number(result.header.revision) };
     }
-    return { done: false, current: first(result.responses[0]?.response_range.kvs ?? []) };
+    const [found, ...halting] = result.responses.map(({ response_range }) => response_range.kvs);
+    const halt = halting.flat().flatMap((pair) => readHalt(pair) ?? [])[0];
+    return { done: false, current: first(found ?? []), halt };
   }
 
   #entry(action: AuditAction, name: string, before: StoredPolicy | undefined, after: Policy | undefined, origin: Origin): IRequestOp[] {
@@ -169,6 +192,23 @@ export class EtcdStore implements Store {
   #revoke(lease: string): void {
     if (lease !== '0') this.#client.leases.leaseRevoke({ ID: lease }).catch(() => undefined);
   }
+}
+
+interface KeyRange {
+  readonly key: Buffer;
+  readonly range_end?: Buffer;
+}
+
+/** Where the halts lie that forbid a policy for this namespace; undefined and `*` = any. */
+function haltsOver(namespace: string | undefined): KeyRange[] {
+  const everything = { key: Buffer.from(haltKey(null)) };
+  if (namespace !== undefined && namespace !== '*') return [everything, { key: Buffer.from(haltKey(namespace)) }];
+  return [everything, { key: Buffer.from(NAMESPACE_HALTS), range_end: Buffer.from(endOf(NAMESPACE_HALTS)) }];
+}
+
+/** Applies are known apart by their moments: those of one millisecond follow one another. A clock that was set back is another matter. */
+function momentAfter(base: StoredPolicy | undefined, time: number): number {
+  return base !== undefined && base.appliedAt >= time && base.appliedAt < time + MOST_AHEAD_MS ? base.appliedAt + 1 : time;
 }
 
 function policyKey(name: string): Buffer {

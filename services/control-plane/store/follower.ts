@@ -1,12 +1,14 @@
 import type { IKeyValue, IResponseHeader, IWatchResponse } from 'etcd3';
+import type { StoredToken } from '../access/issued.ts';
 import type { Cancel, Runtime } from '../runtime.ts';
 import type { EtcdConnection, WatchStream } from './client.ts';
-import { FOLLOWED, POLICIES, REPLICAS } from './keys.ts';
+import { type Halt, readHalt } from './halts.ts';
+import { FOLLOWED, HALTS, POLICIES, PRINCIPALS, REPLICAS } from './keys.ts';
 import type { Change, StoredPolicy } from './store.ts';
-import { readPolicy } from './value.ts';
+import { readPolicy, readToken } from './value.ts';
 
 /**
- * Keeps a replica's copy of the policies, and of the list of replicas, current.
+ * Keeps a replica's copy of the policies, of the halts, of the issued tokens and of the list of replicas current.
  *
  * ```
  *            ┌──────────────── compacted, another history, or never listed ──────────────────┐
@@ -28,6 +30,12 @@ const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 500;
 
 export interface FollowerEvents {
+  /**
+   * The halts may be others now. Told before the policies that changed with them.
+   *
+   * @param lost when etcd has another history now, as after a restore: the halts that are not in it, which nobody lifted
+   */
+  halted(lost: readonly Halt[] | undefined): void;
   /** What changed, all of one moment; after a new listing too. */
   changed(changes: readonly Change[]): void;
   /** The first listing is there. */
@@ -40,10 +48,13 @@ type State = 'new' | 'listing' | 'opening' | 'following' | 'broken' | 'stopped';
 
 export class Follower {
   readonly policies = new Map<string, StoredPolicy>();
+  /** By their keys. */
+  readonly halts = new Map<string, Halt>();
+  readonly tokens = new Map<string, StoredToken>();
   readonly replicas = new Map<string, string>();
   /** The newest revision of which every change is in `policies`. */
   revision = 0;
-  /** The revision of the newest change of a policy that is known: at most `revision`. */
+  /** The revision of the newest change of a policy or halt that is known: at most `revision`. */
   lastChange = 0;
   /** `elapsed` of the last sign that the copy is current; undefined before the first. */
   currentAt: number | undefined;
@@ -56,6 +67,8 @@ export class Follower {
   #resumeAfter = 0;
   /** Which etcd cluster was listed, and the newest term of its leader that is known. */
   #history: { readonly cluster: string; readonly term: number } | undefined;
+  /** The next listing is of another history than the one before. */
+  #lostHistory = false;
   /** What the progress answer before said: whatever it covers has arrived by the next one. */
   #progress = 0;
   #pauseMs = FIRST_PAUSE_MS;
@@ -118,6 +131,7 @@ export class Follower {
     }
     this.#events.note('etcd has another history', { revision: Number(header.revision), known: this.#resumeAfter });
     this.#resumeAfter = 0;
+    this.#lostHistory = true;
   }
 
   async #list(client: EtcdConnection): Promise<void> {
@@ -128,25 +142,40 @@ export class Follower {
     if (this.#client !== client) return;
     const revision = Number(found.header.revision);
     const first = this.revision === 0;
-    const changes = this.#take(found.kvs);
+    const { changes, gone, haltsChanged, newest } = this.#take(found.kvs);
     this.revision = revision;
     this.#resumeAfter = revision;
     this.#history = historyOf(found.header);
     // Which revision took away what isn't listed any more is not known.
-    if (first) this.lastChange = Math.max(0, ...[...this.policies.values()].map((stored) => stored.revision));
-    else if (changes.length > 0) this.lastChange = revision;
+    if (first) this.lastChange = newest;
+    else if (changes.length > 0 || haltsChanged) this.lastChange = revision;
     if (first) this.#events.ready();
+    this.#events.halted(this.#lostHistory ? gone : undefined);
+    this.#lostHistory = false;
     this.#events.changed(changes);
     this.#events.note('etcd listed', { revision, policies: this.policies.size });
   }
 
-  /** Makes the copy equal to a listing; gives the differences. */
-  #take(pairs: readonly IKeyValue[]): Change[] {
+  /** Makes the copy equal to a listing; gives the differences, and the newest revision of a policy or halt in it. */
+  #take(pairs: readonly IKeyValue[]): { changes: Change[]; gone: Halt[]; haltsChanged: boolean; newest: number } {
     const listed = new Map<string, StoredPolicy>();
+    const haltsBefore = [...this.halts.values()];
+    let newest = 0;
     this.replicas.clear();
+    this.halts.clear();
+    this.tokens.clear();
     for (const pair of pairs) {
       const key = pair.key.toString('utf8');
-      if (key.startsWith(REPLICAS)) this.#putReplica(key, pair);
+      if (key.startsWith(REPLICAS)) {
+        this.#putReplica(key, pair);
+        continue;
+      }
+      if (key.startsWith(PRINCIPALS)) {
+        this.#putToken(key, pair);
+        continue;
+      }
+      newest = Math.max(newest, Number(pair.mod_revision));
+      if (key.startsWith(HALTS)) this.#putHalt(key, pair);
       else {
         const stored = this.#read(pair);
         if (stored !== undefined) listed.set(stored.policy.metadata.name, stored);
@@ -160,7 +189,9 @@ export class Follower {
       if (after === undefined) this.policies.delete(name);
       else this.policies.set(name, after);
     }
-    return changes;
+    const ids = new Set([...this.halts.values()].map(({ id }) => id));
+    const gone = haltsBefore.filter(({ id }) => !ids.has(id));
+    return { changes, gone, haltsChanged: gone.length > 0 || ids.size !== haltsBefore.length, newest };
   }
 
   async #open(client: EtcdConnection): Promise<void> {
@@ -227,6 +258,7 @@ export class Follower {
     // The watch begins with the revision that is known already.
     const news = response.events.filter(({ kv }) => Number(kv.mod_revision) > this.#resumeAfter);
     if (news.length === 0) return;
+    let haltsChanged = false;
     for (const { type, kv } of news) {
       const key = kv.key.toString('utf8');
       // On the wire it is `PUT`, in etcd3's types `Put`.
@@ -234,6 +266,17 @@ export class Follower {
       if (key.startsWith(REPLICAS)) {
         if (isPut) this.#putReplica(key, kv);
         else this.replicas.delete(key.slice(REPLICAS.length));
+        continue;
+      }
+      if (key.startsWith(HALTS)) {
+        haltsChanged = true;
+        if (isPut) this.#putHalt(key, kv);
+        else this.halts.delete(key);
+        continue;
+      }
+      if (key.startsWith(PRINCIPALS)) {
+        if (isPut) this.#putToken(key, kv);
+        else this.tokens.delete(key.slice(PRINCIPALS.length));
         continue;
       }
       const name = key.slice(POLICIES.length);
@@ -245,7 +288,8 @@ export class Follower {
     const newest = Math.max(...news.map((event) => Number(event.kv.mod_revision)));
     this.#resumeAfter = Math.max(this.#resumeAfter, newest);
     this.revision = Math.max(this.revision, newest);
-    if (changes.size > 0) this.lastChange = Math.max(this.lastChange, newest);
+    if (changes.size > 0 || haltsChanged) this.lastChange = Math.max(this.lastChange, newest);
+    if (haltsChanged) this.#events.halted(undefined);
     this.#events.changed([...changes.values()]);
   }
 
@@ -255,6 +299,12 @@ export class Follower {
     return stored;
   }
 
+  #putHalt(key: string, pair: IKeyValue): void {
+    const halt = readHalt(pair);
+    if (halt === undefined) this.#events.note('unreadable halt in etcd, left out', { key });
+    else this.halts.set(key, halt);
+  }
+
   #putReplica(key: string, pair: IKeyValue): void {
     try {
       const { url } = JSON.parse(pair.value.toString('utf8')) as { url: unknown };
@@ -262,6 +312,14 @@ export class Follower {
     } catch {
       this.#events.note('unreadable replica in etcd, left out', { key });
     }
+  }
+
+  #putToken(key: string, pair: IKeyValue): void {
+    const token = readToken(pair);
+    // What can't be read must not leave the one before in force.
+    this.tokens.delete(key.slice(PRINCIPALS.length));
+    if (token !== undefined) this.tokens.set(token.name, token);
+    else this.#events.note('unreadable token in etcd, left out', { key });
   }
 
   /** Asks for progress now and then, and gives the connection up when nothing comes. */

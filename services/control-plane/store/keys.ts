@@ -1,5 +1,8 @@
-/** Where things lie in etcd. Policies and replicas are neighbours, so that one watch follows both. */
+/** Where things lie in etcd. What every replica follows are neighbours, so that one watch follows them all. */
+export const HALTS = '/hfi/halt/';
 export const POLICIES = '/hfi/policies/';
+/** The issued tokens: who may act. Between policies and replicas, by its name. */
+export const PRINCIPALS = '/hfi/principals/';
 export const REPLICAS = '/hfi/replicas/';
 export const AUDIT = '/hfi/audit/';
 /** `<policy>/<when it was applied>/<proxy>`: what a proxy counted. Outside of what a replica follows of the policies. */
@@ -9,9 +12,26 @@ export const AUDIT_WAITING = '/hfi/audit-waiting/';
 export const AUDIT_SEALS = '/hfi/audit-seals/';
 export const AUDIT_HEAD = '/hfi/audit-head';
 export const AUDIT_ANCHOR = '/hfi/audit-anchor';
+/** A key for each halt that was ever kept, without a value. Nobody follows it. */
+export const KEPT_HALTS = '/hfi/done/halt/';
 
-/** First and last key of what a replica follows: policies, replicas and nothing between them. */
-export const FOLLOWED = { from: POLICIES, to: endOf(REPLICAS) } as const;
+/** First and last key of what a replica follows: halts, policies, issued tokens and replicas, and nothing between them. */
+export const FOLLOWED = { from: HALTS, to: endOf(REPLICAS) } as const;
+
+const EVERYTHING = `${HALTS}all`;
+/** The halts of single namespaces. */
+export const NAMESPACE_HALTS = `${HALTS}ns/`;
+
+/** @param namespace null = everything */
+export function haltKey(namespace: string | null): string {
+  return namespace === null ? EVERYTHING : `${NAMESPACE_HALTS}${namespace}`;
+}
+
+/** The namespace that a key halts, null = everything; undefined when it is no halt's key. */
+export function haltedBy(key: string): string | null | undefined {
+  if (key === EVERYTHING) return null;
+  return key.startsWith(NAMESPACE_HALTS) ? key.slice(NAMESPACE_HALTS.length) : undefined;
+}
 
 /** The key after the last one that begins with `prefix`. */
 export function endOf(prefix: string): string {

@@ -1,4 +1,7 @@
 import type { Policy } from '../../policy/schema.ts';
+import type { StoredToken, TokenRecord } from '../access/issued.ts';
+import type { Halt } from './halts.ts';
+import type { TokenStore } from './tokens.ts';
 
 /** A policy as it lies in the store. */
 export interface StoredPolicy {
@@ -9,6 +12,8 @@ export interface StoredPolicy {
   readonly appliedAt: number;
   /** The store's revision of its last change; `resourceVersion` in the API. */
   readonly revision: number;
+  /** The only proxies that it is for, by name, where guardrails limit how many; undefined = all that it selects. */
+  readonly chosen?: readonly string[] | undefined;
   /** The lease that sweeps it after its end; `0` when it never ends. */
   readonly lease: string;
 }
@@ -18,7 +23,7 @@ export interface Actor {
   readonly role: string;
 }
 
-export const AUDIT_ACTIONS = ['create', 'replace', 'delete', 'end'] as const;
+export const AUDIT_ACTIONS = ['create', 'replace', 'delete', 'end', 'halt', 'resume', 'create-token', 'revoke-token'] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 
 export interface AuditEntry {
@@ -28,11 +33,16 @@ export interface AuditEntry {
   readonly actor: Actor;
   readonly address: string;
   readonly action: AuditAction;
+  /** The policy that was changed; empty when it was a halt or a token. */
   readonly policy: string;
+  /** What was halted or resumed, null = everything, and the reason of the halt. */
+  readonly halt?: { readonly namespace: string | null; readonly reason: string };
+  /** The token that was created or revoked, by its name. */
+  readonly token?: string | undefined;
   /** The revision that the change made. */
   readonly revision: number;
-  readonly before: Policy['spec'] | null;
-  readonly after: Policy['spec'] | null;
+  readonly before: Policy['spec'] | TokenRecord | null;
+  readonly after: Policy['spec'] | TokenRecord | null;
 }
 
 /** Who changes something, from where, when. */
@@ -43,8 +53,13 @@ export interface Origin {
   readonly time: number;
 }
 
-/** The change went through, or the policy isn't at the revision that the change was made for (`current` is what is there). */
-export type Outcome<T> = { readonly done: true; readonly value: T } | { readonly done: false; readonly current: StoredPolicy | undefined };
+/**
+ * The change went through; or the policy isn't at the revision that the change was made for (`current` is what is there), or what it selects
+ * is halted.
+ */
+export type Outcome<T> =
+  | { readonly done: true; readonly value: T }
+  | { readonly done: false; readonly current: StoredPolicy | undefined; readonly halt?: Halt | undefined };
 
 export interface Page<T> {
   readonly items: readonly T[];
@@ -61,14 +76,20 @@ export interface Store {
   get(name: string): Promise<StoredPolicy | undefined>;
   /** Policies by name, beginning after the name `after`. */
   list(limit: number, after: string): Promise<Page<StoredPolicy>>;
-  /** Creates (`base` undefined) or replaces the policy, if it is still at `base`. */
-  put(policy: Policy, base: StoredPolicy | undefined, origin: Origin): Promise<Outcome<StoredPolicy>>;
+  /**
+   * Creates (`base` undefined) or replaces the policy, if it is still at `base` and nothing that it can select is halted.
+   *
+   * @param chosen the only proxies that it is for
+   */
+  put(policy: Policy, base: StoredPolicy | undefined, origin: Origin, chosen?: readonly string[]): Promise<Outcome<StoredPolicy>>;
   /** Asks whether the policy is still at `base`. */
   unchanged(base: StoredPolicy): Promise<Outcome<StoredPolicy>>;
   /** Removes the policy if it is still at `base`; gives the revision of the removal. */
   remove(base: StoredPolicy, origin: Origin): Promise<Outcome<number>>;
   /** Notes once, whichever replica is first, that the policy ended. */
   noteEnd(ended: StoredPolicy, origin: Origin): Promise<void>;
+  /** The issued tokens. */
+  readonly tokens: TokenStore;
   /** Makes this replica known to the others until `withdraw`. */
   register(id: string, url: string): Promise<void>;
   withdraw(): Promise<void>;
@@ -92,6 +113,8 @@ export class StoreRefused extends Error {
 /** What a replica follows. */
 export interface Followed {
   readonly policies: ReadonlyMap<string, StoredPolicy>;
+  /** Issued tokens by name. */
+  readonly tokens: ReadonlyMap<string, StoredToken>;
   /** Replicas by name, with the URL at which they answer. */
   readonly replicas: ReadonlyMap<string, string>;
 }

@@ -1,5 +1,6 @@
 import { RE2JS } from 're2js';
 import { type Grouped, withAnyByteGroups } from './any-byte.ts';
+import { withoutRepeatedNames } from './repeated-names.ts';
 import { type ByteRange, utf8Ranges } from './utf8-ranges.ts';
 
 /**
@@ -70,7 +71,7 @@ const LAST_RUNE = 0x10ffff;
  * @throws RE2JSSyntaxException when it is no regular expression
  */
 export function programOf(pattern: string, ignoreCase: boolean, most: number): Program | undefined {
-  const grouped = withAnyByteGroups(pattern);
+  const grouped = withAnyByteGroups(withoutRepeatedNames(pattern));
   const compiled = RE2JS.compile(grouped.pattern, ignoreCase ? RE2JS.CASE_INSENSITIVE : 0).re2() as unknown as Compiled;
   const { prog } = compiled;
   const nodes: Node[] = [];

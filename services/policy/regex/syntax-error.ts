@@ -1,5 +1,6 @@
 import { RE2JS, RE2JSSyntaxException } from 're2js';
 import { withAnyByteGroups, withoutAnyByteGroups } from './any-byte.ts';
+import { withoutRepeatedNames } from './repeated-names.ts';
 import { tokensOf } from './tokens.ts';
 
 /** What is wrong with a pattern, and where. */
@@ -26,7 +27,7 @@ export function syntaxProblem(pattern: string, ignoreCase: boolean, error: RE2JS
   if (fragment === '') return { message: reason, position: pattern.length - 1 };
   const same = (end: number): boolean => {
     try {
-      RE2JS.compile(prefix + withAnyByteGroups(pattern.slice(0, end)).pattern);
+      RE2JS.compile(prefix + withAnyByteGroups(withoutRepeatedNames(pattern.slice(0, end))).pattern);
       return false;
     } catch (other) {
       if (!(other instanceof RE2JSSyntaxException)) throw other;
