@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { systemRuntime } from '../../services/control-plane/runtime.ts';
 import { type EtcdClient, makeClient } from '../../services/control-plane/store/client.ts';
 import { EtcdStore } from '../../services/control-plane/store/etcd.ts';
-import { StoreUnavailable } from '../../services/control-plane/store/store.ts';
+import { type StoredPolicy, StoreUnavailable } from '../../services/control-plane/store/store.ts';
 import { type Policy, policy } from '../../services/policy/schema.ts';
 import { Etcd } from '../support/etcd.ts';
 import { Processes } from '../support/processes.ts';
@@ -42,6 +42,26 @@ describe('store: answers of etcd that get lost', () => {
       throw new Error('the answer is lost');
     };
   }
+
+  it('applies of one millisecond are dated one after the other, so that their counts are not one', async () => {
+    const moment = origin();
+    const at = async (base: StoredPolicy | undefined, priority: number): Promise<StoredPolicy> => {
+      const put = await store.put(named('at-once', priority), base, moment);
+      assert.ok(put.done);
+      return put.value;
+    };
+    const first = await at(undefined, 1);
+    const second = await at(first, 2);
+    const third = await at(second, 3);
+    assert.deepEqual(
+      [first, second, third].map(({ appliedAt }) => appliedAt - moment.time),
+      [0, 1, 2],
+    );
+    // An apply that is dated far ahead is one by a clock that was wrong.
+    const ahead = await store.put(named('at-once', 4), { ...third, appliedAt: moment.time + 3_600_000 }, moment);
+    assert.ok(ahead.done);
+    assert.equal(ahead.value.appliedAt, moment.time);
+  });
 
   const origin = () => ({ actor: { name: 'a', role: 'admin' }, address: '', time: Date.now() });
 

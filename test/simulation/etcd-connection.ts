@@ -9,6 +9,8 @@ import type { Connection } from './network.ts';
 /** What a connection belongs to: a process that can be killed or stand still. */
 export interface Owner {
   readonly name: string;
+  /** Tells this process from others of the name. */
+  readonly start: string;
   readonly runtime: Runtime;
   /** Runs what arrives, unless the process is gone, and later when it stands still. */
   take(task: () => void): void;
@@ -77,7 +79,11 @@ export class ModelConnection implements EtcdConnection {
       const fail = (error: Error): void => end(() => reject(error));
       const cancel = scheduler.after(ms, () => this.#owner.take(() => fail(new Error('4 DEADLINE_EXCEEDED'))));
       this.#closing.add(fail);
-      const back = (task: () => void): void => network.send(EtcdServer.NAME, this.#owner.name, () => this.#owner.take(() => end(task)));
+      const back = (task: () => void): void =>
+        network.send(EtcdServer.NAME, this.#owner.name, () => {
+          this.#server.met.set(this.#owner.start, scheduler.now);
+          this.#owner.take(() => end(task));
+        });
       network.send(this.#owner.name, EtcdServer.NAME, () => {
         const serve = (): void => {
           if (!this.#server.up) {
@@ -138,7 +144,10 @@ class ModelStream extends EventEmitter implements WatchStream {
     this.#server.network.send(
       EtcdServer.NAME,
       this.#owner.name,
-      () => this.#owner.take(() => !this.#from.broken && this.emit('data', response)),
+      () => {
+        this.#server.met.set(this.#owner.start, this.#server.scheduler.now);
+        this.#owner.take(() => !this.#from.broken && this.emit('data', response));
+      },
       this.#from,
     );
   }

@@ -150,7 +150,7 @@ describe('simulation: the model of etcd', () => {
     const scheduler = new Scheduler(1);
     const server = new EtcdServer(scheduler, new Network(scheduler));
     const clock = { now: () => scheduler.now, elapsed: () => scheduler.now };
-    const owner = { name: 'test', runtime: { ...systemRuntime, clock }, take: (task: () => void) => task() };
+    const owner = { name: 'test', start: 'test', runtime: { ...systemRuntime, clock }, take: (task: () => void) => task() };
     const goOn = () => scheduler.run(scheduler.now + 20, () => false);
     const model = await script({
       connection: new ModelConnection(server, owner),

@@ -11,6 +11,8 @@ import type {
   IWatchCreateRequest,
   IWatchResponse,
 } from 'etcd3';
+import { EtcdLeases } from './etcd-leases.ts';
+import { bounds, lowerBound, text } from './etcd-range.ts';
 
 /**
  * A model of etcd: what of it the control plane uses, and what a restart and a compaction do to it. `etcd-model.test.ts` runs the same
@@ -22,12 +24,6 @@ export interface Event {
   readonly revision: number;
   readonly type: 'PUT' | 'DELETE';
   readonly kv: IKeyValue;
-}
-
-interface Lease {
-  readonly ttl: number;
-  until: number;
-  readonly keys: Set<string>;
 }
 
 export interface Watcher {
@@ -45,14 +41,12 @@ export class EtcdModel {
   changed: (event: Event) => void = () => undefined;
   readonly #pairs = new Map<string, IKeyValue>();
   #sorted: string[] | undefined = [];
-  readonly #leases = new Map<string, Lease>();
+  readonly #leases: EtcdLeases;
   readonly #watchers = new Set<Watcher>();
-  readonly #now: () => number;
-  #nextLease = 7000;
 
   /** @param now in milliseconds */
   constructor(now: () => number) {
-    this.#now = now;
+    this.#leases = new EtcdLeases(now);
   }
 
   get header(): IResponseHeader {
@@ -81,7 +75,7 @@ export class EtcdModel {
   txn({ compare = [], success = [], failure = [] }: ITxnRequest) {
     const succeeded = compare.every((one) => this.#holds(one));
     const ops = succeeded ? success : failure;
-    for (const { request_put } of ops) if (request_put !== undefined) this.#leaseOf(request_put);
+    for (const { request_put } of ops) if (request_put !== undefined) this.#leases.mustBeThere(request_put.lease);
     const next = this.revision + 1;
     const changes: Event[] = [];
     const responses = ops.map((op) => this.#do(op, next, changes));
@@ -102,31 +96,23 @@ export class EtcdModel {
   }
 
   leaseGrant(ttl: number): string {
-    const id = String(this.#nextLease++);
-    this.#leases.set(id, { ttl, until: this.#now() + ttl * 1000, keys: new Set() });
-    return id;
+    return this.#leases.grant(ttl);
   }
 
   leaseRevoke(id: string): void {
-    const lease = this.#leases.get(id);
-    if (lease === undefined) throw new Error('etcdserver: requested lease not found is expired or revoked');
-    this.#leases.delete(id);
     const changes: Event[] = [];
-    for (const key of [...lease.keys].sort()) this.#remove(key, this.revision + 1, changes);
+    for (const key of this.#leases.revoke(id)) this.#remove(key, this.revision + 1, changes);
     this.#commit(this.revision + 1, changes);
   }
 
   /** @returns the seconds it has now; 0 when it is gone */
   keepAlive(id: string): number {
-    const lease = this.#leases.get(id);
-    if (lease === undefined) return 0;
-    lease.until = this.#now() + lease.ttl * 1000;
-    return lease.ttl;
+    return this.#leases.keepAlive(id);
   }
 
   /** Ends the leases whose time is over. Call now and then. */
   expire(): void {
-    for (const [id, { until }] of this.#leases) if (until <= this.#now()) this.leaseRevoke(id);
+    for (const id of this.#leases.over()) this.leaseRevoke(id);
   }
 
   compact(revision: number): void {
@@ -137,7 +123,7 @@ export class EtcdModel {
   restart(): void {
     this.term++;
     this.#watchers.clear();
-    for (const lease of this.#leases.values()) lease.until = this.#now() + lease.ttl * 1000;
+    this.#leases.begin();
   }
 
   /** @returns undefined when it is cancelled at once */
@@ -227,13 +213,6 @@ export class EtcdModel {
     return { response_delete_range: { header: this.header, deleted: this.#delete(op.request_delete_range, revision, changes) } };
   }
 
-  #leaseOf({ lease }: IPutRequest): Lease | undefined {
-    if (lease === undefined || String(lease) === '0') return undefined;
-    const found = this.#leases.get(String(lease));
-    if (found === undefined) throw new Error('etcdserver: requested lease not found is expired or revoked');
-    return found;
-  }
-
   #put(request: IPutRequest, revision: number, changes: Event[]): void {
     const key = text(request.key);
     const before = this.#pairs.get(key);
@@ -245,8 +224,8 @@ export class EtcdModel {
       version: String(Number(before?.version ?? 0) + 1),
       lease: String(request.lease ?? 0),
     };
-    this.#leases.get(before?.lease ?? '0')?.keys.delete(key);
-    this.#leaseOf(request)?.keys.add(key);
+    this.#leases.detach(before?.lease, key);
+    this.#leases.attach(kv.lease, key);
     this.#pairs.set(key, kv);
     if (before === undefined) this.#sorted = undefined;
     changes.push({ revision, type: 'PUT', kv });
@@ -263,7 +242,7 @@ export class EtcdModel {
     if (before === undefined) return;
     this.#pairs.delete(key);
     this.#sorted = undefined;
-    this.#leases.get(before.lease)?.keys.delete(key);
+    this.#leases.detach(before.lease, key);
     const none = { create_revision: '0', version: '0', lease: '0', value: Buffer.alloc(0) };
     changes.push({ revision, type: 'DELETE', kv: { key: before.key, mod_revision: String(revision), ...none } });
   }
@@ -277,30 +256,9 @@ export class EtcdModel {
   }
 }
 
-/** Bytes as a string that sorts as they do. */
-function text(key: Buffer | undefined): string {
-  return Buffer.from(key ?? '').toString('latin1');
-}
-
-function bounds({ key, range_end }: { readonly key?: Buffer; readonly range_end?: Buffer }): [string, string] {
-  const from = text(key);
-  return [from, range_end === undefined ? `${from}\0` : text(range_end)];
-}
-
 function within(key: Buffer, { from, to }: Watcher): boolean {
   const place = text(key);
   return place >= from && place < to;
-}
-
-/** The first index whose key isn't smaller. */
-function lowerBound(sorted: readonly string[], key: string): number {
-  let [low, high] = [0, sorted.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((sorted[middle] as string) < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 function firstAt(history: readonly Event[], revision: number): number {

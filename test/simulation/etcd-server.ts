@@ -13,6 +13,8 @@ export class EtcdServer {
   up = true;
   /** How much longer each answer takes, in milliseconds. */
   slowMs = 0;
+  /** When something of it last came to a process, by its start. */
+  readonly met = new Map<string, number>();
   /** Watch streams by what breaks them. */
   readonly streams = new Set<{ readonly connection: Connection; readonly fail: (error: Error) => void }>();
 

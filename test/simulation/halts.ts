@@ -26,9 +26,13 @@ export interface AcknowledgedHalt {
 
 /** What was halted and resumed, as etcd has it, and as replicas acknowledged it. */
 export class HaltHistory {
+  /** How many were sent. */
+  asked = 0;
   readonly kept: KeptHalt[] = [];
   readonly acknowledged: AcknowledgedHalt[] = [];
   readonly #resumes: { readonly namespace: string | null; readonly at: number }[] = [];
+
+  readonly #ids = new Set<string>();
 
   /** Notes a resume before it is sent. */
   expectResume(namespace: string | null, at: number): void {
@@ -55,7 +59,15 @@ export class HaltHistory {
       throw new Error(`the halt of ${namespace ?? 'everything'} went from etcd, and nobody resumed`);
     }
     if (before !== undefined) before.over = { revision, at };
+    if (type === 'PUT') this.#judgeId(kv.value.toString());
     if (type === 'PUT') this.kept.push({ namespace, revision, at, over: undefined });
+  }
+
+  /** A halt is kept once: what was resumed does not come back by a late try. */
+  #judgeId(value: string): void {
+    const { id } = JSON.parse(value) as { id: string };
+    if (this.#ids.has(id)) throw new Error(`the halt ${id} is kept a second time`);
+    this.#ids.add(id);
   }
 }
 

@@ -50,14 +50,19 @@ export class Invariants implements SidecarEvents {
   readonly #scheduler: Scheduler;
   readonly #history: History;
   readonly #leaseMs: number;
+  readonly #met: (start: string) => number;
   readonly #keys: (tag: string) => string;
   readonly records = new Map<string, ProcessRecord>();
   injections = 0;
   /** Nothing goes wrong in this run that slows anything down: what takes time takes less. */
   calm = false;
 
-  /** @param keys a rule's key in reports, by the apply's tag */
-  constructor(scheduler: Scheduler, history: History, leaseMs: number, keys: (tag: string) => string) {
+  /**
+   * @param keys a rule's key in reports, by the apply's tag
+   * @param met when a start of a replica last heard something of etcd
+   */
+  constructor(scheduler: Scheduler, history: History, leaseMs: number, keys: (tag: string) => string, met: (start: string) => number) {
+    this.#met = met;
     this.#scheduler = scheduler;
     this.#history = history;
     this.#leaseMs = leaseMs;
@@ -93,6 +98,11 @@ export class Invariants implements SidecarEvents {
 
   heard(proxy: Sidecar, answer: HttpAnswer): void {
     const record = this.record(proxy);
+    // What is halted may be served from an old copy.
+    const alone = answer.sentAt - this.#met(answer.by);
+    if (this.#history.halts.asked === 0 && alone > UNKNOWN_MS.stormy) {
+      throw new Violation(`${proxy.name}'s lease was renewed by ${answer.by}, which had heard nothing of etcd for ${Math.round(alone)} ms`);
+    }
     const header = (name: string): number => Number(answer.headers.find(([key]) => key === name)?.[1] ?? Number.NaN);
     const at = this.#scheduler.now;
     record.heard = [{ at, sentAt: answer.sentAt, by: answer.by, time: header('x-hfi-time') }, ...record.heard].slice(0, 2);

@@ -46,7 +46,9 @@ function wantedNow({ scheduler, history, invariants, replicas }: Settled, proxy:
     const end = apply.appliedAt + apply.durationSeconds * 1000;
     const times = replicas.map(({ offset }) => EPOCH + scheduler.now + offset);
     if (times.every((time) => time > end + NEAR_MS)) return undefined;
-    if (!times.every((time) => time < end - NEAR_MS)) return 'unknown';
+    // What has ended by a clock that was set back since may stay ended.
+    const everAhead = replicas.flatMap(({ offsets }) => [...offsets].map((offset) => EPOCH + scheduler.now + offset));
+    if (!everAhead.every((time) => time < end - NEAR_MS)) return 'unknown';
   }
   if (apply.limit === undefined) return apply.tag;
   const own = invariants.record(proxy).hits.get(apply.tag)?.length ?? 0;

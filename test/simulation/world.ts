@@ -45,10 +45,11 @@ export async function simulate(seed: number): Promise<Result> {
   for (let i = 1; i <= 1 + dice.below(2); i++) replicas.push(new Replica(`replica-${i}`, etcd, () => replicas));
   const history = new History(() => replicas.flatMap(({ offsets }) => [...offsets].map((offset) => EPOCH + scheduler.now + offset)));
   const leaseMs = dice.pick([5000, 6000, 10_000, 20_000]);
-  const invariants = new Invariants(scheduler, history, leaseMs, (tag) => {
+  const keys = (tag: string): string => {
     const { name = '', appliedAt = 0 } = history.byTag.get(tag) ?? {};
     return keyText(runKey(name, appliedAt));
-  });
+  };
+  const invariants = new Invariants(scheduler, history, leaseMs, keys, (start) => etcd.met.get(start) ?? 0);
   let violation: string | undefined;
   const fail = (error: unknown): void => {
     violation ??= error instanceof Violation ? error.message : `unexpected: ${error instanceof Error ? error.stack : String(error)}`;

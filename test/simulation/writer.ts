@@ -87,6 +87,7 @@ export class Writer {
 
   #halt(replica: Replica): void {
     const namespace = this.#dice.oneIn(2) ? null : this.#dice.pick(NAMESPACES);
+    this.#history.halts.asked++;
     const body = JSON.stringify({ reason: 'simulated', id: `halt-${this.#count++}`, ...(namespace === null ? {} : { namespace }) });
     this.#ask(replica, 'POST', '/v1/halt', body, (answer) => {
       if (answer === undefined || (answer.status !== 200 && answer.status !== 202)) return;
