@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
 import { AuditKey } from '../audit/signature.ts';
 import { reviewer } from './access/kubernetes/reviewer.ts';
 import { Tokens } from './access/tokens.ts';
@@ -27,7 +28,7 @@ import { addGauges, makeMetrics } from './metrics.ts';
 import { Peers } from './replicas/peers.ts';
 import type { Runtime } from './runtime.ts';
 import type { AuditLog } from './store/audit-log.ts';
-import { makeClient } from './store/client.ts';
+import type { EtcdConnection } from './store/client.ts';
 import { EtcdStore } from './store/etcd.ts';
 import { EtcdAuditLog } from './store/etcd-audit.ts';
 import { EtcdHalts } from './store/etcd-halts.ts';
@@ -48,6 +49,10 @@ export interface Surroundings {
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly fetch: typeof fetch;
+  /** Makes a connection to etcd that is shared with nobody. */
+  readonly connect: () => EtcdConnection;
+  /** What the metrics page says of the process, beside what it says of the replica. */
+  readonly ofProcess?: (registry: Registry) => void;
   /** Random bytes that nobody can guess: for tokens. */
   readonly randomBytes: () => Uint8Array;
   /** Sends what was audited elsewhere, if somebody wants it. */
@@ -63,8 +68,9 @@ export interface ControlPlane {
 }
 
 /** Puts one replica together. Everything that it takes from outside is in `surroundings`. */
-export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes, telemetry }: Surroundings): ControlPlane {
-  const client = makeClient(config.etcd);
+export function makeControlPlane(surroundings: Surroundings): ControlPlane {
+  const { config, runtime, log, fetch: ask, connect, ofProcess, randomBytes, telemetry } = surroundings;
+  const client = connect();
   const auditKey = config.auditKey === undefined ? undefined : new AuditKey(config.auditKey);
   const audited = (): void => sealer.soon();
   const store = new EtcdStore(client, runtime, { keepEndedSeconds: KEEP_ENDED_SECONDS, auditKey, audited });
@@ -101,7 +107,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
     failed: (error) => log.warn({ err: error }, 'old audit entries are not removed yet'),
   });
 
-  const follower = new Follower(() => makeClient(config.etcd), runtime, {
+  const follower = new Follower(connect, runtime, {
     halted: (lost) => {
       if (lost !== undefined) halts.lost(lost);
       halts.caughtUp();
@@ -143,7 +149,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
 
   const start = nameOfStart(runtime.random);
   const counting: Counting = makeCounting({
-    makeClient: () => makeClient(config.etcd),
+    connect,
     runtime,
     metrics,
     name: start,
@@ -208,7 +214,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
     });
   };
 
-  const peers = new Peers({ self: config.replica, replicas: () => follower.replicas, fetch: ask });
+  const peers = new Peers({ self: config.replica, replicas: () => follower.replicas, timers: runtime.timers, fetch: ask });
   const app = makeApp({
     runtime,
     store,
@@ -248,6 +254,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
     serving: () => serving,
   });
 
+  ofProcess?.(metrics.registry);
   addGauges(metrics, {
     policies: () => countPolicies(follower.policies.values(), runtime.clock.now()),
     proxies: () => countProxies([...fleet.proxies].map((proxy) => asResource(proxy, config.replica, runtime.clock.now()))),

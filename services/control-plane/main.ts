@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import type { ServerType } from '@hono/node-server';
+import { collectDefaultMetrics } from 'prom-client';
 import { SECRET_BYTES } from './access/secret.ts';
 import { Telemetry, telemetryWanted } from './audit/telemetry.ts';
 import { type Config, readConfig } from './config.ts';
@@ -10,6 +11,7 @@ import { listen } from './listen.ts';
 import { makeLog } from './log.ts';
 import { systemRuntime } from './runtime.ts';
 import type { AuditLog } from './store/audit-log.ts';
+import { makeClient } from './store/client.ts';
 
 /** The process: configuration in, sockets open, signals obeyed. */
 
@@ -41,6 +43,8 @@ const controlPlane = makeControlPlane({
   runtime: systemRuntime,
   log,
   fetch,
+  connect: () => makeClient(config.etcd),
+  ofProcess: (register) => collectDefaultMetrics({ register }),
   randomBytes: () => randomBytes(SECRET_BYTES),
   telemetry: telemetryWanted(process.env) ? telemetry : undefined,
 });
