@@ -200,7 +200,8 @@ export class Invariants implements SidecarEvents {
     }
   }
 
-  #judgeBudget(record: ProcessRecord, { tag, limit }: Committed, last: Heard, who: string): void {
+  #judgeBudget(record: ProcessRecord, apply: Committed, last: Heard, who: string): void {
+    const { tag, limit } = apply;
     if (limit === undefined) return;
     const alone = typeof limit === 'number' ? limit : limit.fleet;
     const hits = record.hits.get(tag)?.length ?? 0;
@@ -208,8 +209,10 @@ export class Invariants implements SidecarEvents {
     if (typeof limit === 'number') return;
     const before = last.sentAt - UNKNOWN_MS[this.#weather] - COUNTED_MS[this.#weather];
     let counted = 0;
-    for (const { reported } of this.records.values()) {
-      counted += Math.max(0, ...(reported.get(tag) ?? []).filter(({ at }) => at < before).map(({ count }) => count));
+    for (const { reported, endedAt, epoch } of this.records.values()) {
+      const told = Math.max(0, ...(reported.get(tag) ?? []).filter(({ at }) => at < before).map(({ count }) => count));
+      // What a process told that is gone may be lost with the replica that it told.
+      counted += endedAt === undefined ? told : Math.min(told, this.#history.keptOf(apply, epoch));
     }
     if (counted >= limit.fleet) {
       throw new Violation(`${who} though the fleet had reported ${counted} of ${limit.fleet} long before the last answer`);

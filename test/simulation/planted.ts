@@ -22,7 +22,7 @@ export interface Search {
 }
 
 /** In so many seeds each is found. */
-export const SEEDS_TO_FIND = 100;
+export const SEEDS_TO_FIND = 200;
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const FOLDER = join(import.meta.dirname, 'planted');
