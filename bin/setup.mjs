@@ -16,9 +16,11 @@ const programs = {
   start: ['bin/hfi.js', 'sandbox', 'up'],
   test: ['test/run.ts'],
   bench: ['test/bench/main.ts'],
+  'bench:fleet': ['test/bench/fleet/main.ts'],
   conformance: ['test/conformance/main.ts'],
   fuzz: ['test/fuzz/main.ts'],
   soak: ['test/soak/main.ts'],
+  simulate: ['test/simulation/main.ts'],
   setup: undefined,
 };
 const SOURCES = ['build', 'cli', 'components', 'filter', 'services', 'package-lock.json', 'package.json', 'tsconfig.json'];

@@ -32,9 +32,11 @@ export class Process {
   /** Workers whose timers fire late, as those of a busy one do: by so many nanoseconds. */
   readonly late = new Map<Vm, bigint>();
   #next = 1;
-  #entropy = 1n;
+  #entropy: bigint;
 
-  constructor(identity: { node?: string; namespace?: string; workload?: string; labels?: Record<string, string> } = {}) {
+  /** @param entropy where its deterministic entropy begins: processes that must differ need another */
+  constructor(identity: { node?: string; namespace?: string; workload?: string; labels?: Record<string, string> } = {}, entropy = 1n) {
+    this.#entropy = entropy;
     const node = ['xds', 'node'];
     const set = (path: string[], value: Uint8Array | undefined): void => {
       if (value !== undefined) this.properties.set([...node, ...path].join('\0'), value);

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
 import { AuditKey } from '../audit/signature.ts';
 import { reviewer } from './access/kubernetes/reviewer.ts';
 import { Tokens } from './access/tokens.ts';
@@ -9,6 +10,7 @@ import { asResource } from './api/proxies.ts';
 import { RateLimit } from './api/rate-limit.ts';
 import { AuditRetention } from './audit/retention.ts';
 import { Sealer } from './audit/sealer.ts';
+import type { Telemetry } from './audit/telemetry.ts';
 import type { Config } from './config.ts';
 import { type Counting, makeCounting } from './counting.ts';
 import { SETTLING_MS } from './counts/shown.ts';
@@ -25,7 +27,8 @@ import { injectedEnough } from './lifecycle/stop-reasons.ts';
 import { addGauges, makeMetrics } from './metrics.ts';
 import { Peers } from './replicas/peers.ts';
 import type { Runtime } from './runtime.ts';
-import { makeClient } from './store/client.ts';
+import type { AuditLog } from './store/audit-log.ts';
+import type { EtcdConnection } from './store/client.ts';
 import { EtcdStore } from './store/etcd.ts';
 import { EtcdAuditLog } from './store/etcd-audit.ts';
 import { EtcdHalts } from './store/etcd-halts.ts';
@@ -46,8 +49,14 @@ export interface Surroundings {
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly fetch: typeof fetch;
+  /** Makes a connection to etcd that is shared with nobody. */
+  readonly connect: () => EtcdConnection;
+  /** What the metrics page says of the process, beside what it says of the replica. */
+  readonly ofProcess?: (registry: Registry) => void;
   /** Random bytes that nobody can guess: for tokens. */
   readonly randomBytes: () => Uint8Array;
+  /** Sends what was audited elsewhere, if somebody wants it. */
+  readonly telemetry?: ((audit: AuditLog) => Pick<Telemetry, 'sealed' | 'stop'>) | undefined;
 }
 
 export interface ControlPlane {
@@ -59,13 +68,15 @@ export interface ControlPlane {
 }
 
 /** Puts one replica together. Everything that it takes from outside is in `surroundings`. */
-export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes }: Surroundings): ControlPlane {
-  const client = makeClient(config.etcd);
+export function makeControlPlane(surroundings: Surroundings): ControlPlane {
+  const { config, runtime, log, fetch: ask, connect, ofProcess, randomBytes, telemetry } = surroundings;
+  const client = connect();
   const auditKey = config.auditKey === undefined ? undefined : new AuditKey(config.auditKey);
   const audited = (): void => sealer.soon();
   const store = new EtcdStore(client, runtime, { keepEndedSeconds: KEEP_ENDED_SECONDS, auditKey, audited });
   const haltStore = new EtcdHalts(client, runtime, { auditKey, audited });
   const audit = new EtcdAuditLog(client);
+  const sent = telemetry?.(audit);
   const history = new EtcdHistory(client, runtime, { auditKey, audited });
   const metrics = makeMetrics();
   const events = new Events(() => runtime.clock.now());
@@ -79,7 +90,10 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
     replica: config.replica,
     key: auditKey,
     // In the log as well: kept elsewhere, these lines show whether a part of the chain was taken away.
-    sealed: (head, entries) => log.info({ ...head, entries }, 'audit sealed'),
+    sealed: (seal) => {
+      log.info({ sequence: seal.sequence, hash: seal.hash, entries: seal.entries.length }, 'audit sealed');
+      void sent?.sealed(seal);
+    },
     broken: (known, found) => log.error({ known, found }, "the audit's chain in etcd is not the one that was there"),
     failed: (error) => log.warn({ err: error }, 'the audit is not sealed yet'),
   });
@@ -93,7 +107,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
     failed: (error) => log.warn({ err: error }, 'old audit entries are not removed yet'),
   });
 
-  const follower = new Follower(() => makeClient(config.etcd), runtime, {
+  const follower = new Follower(connect, runtime, {
     halted: (lost) => {
       if (lost !== undefined) halts.lost(lost);
       halts.caughtUp();
@@ -135,7 +149,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
 
   const start = nameOfStart(runtime.random);
   const counting: Counting = makeCounting({
-    makeClient: () => makeClient(config.etcd),
+    connect,
     runtime,
     metrics,
     name: start,
@@ -200,7 +214,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
     });
   };
 
-  const peers = new Peers({ self: config.replica, replicas: () => follower.replicas, fetch: ask });
+  const peers = new Peers({ self: config.replica, replicas: () => follower.replicas, timers: runtime.timers, fetch: ask });
   const app = makeApp({
     runtime,
     store,
@@ -240,6 +254,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
     serving: () => serving,
   });
 
+  ofProcess?.(metrics.registry);
   addGauges(metrics, {
     policies: () => countPolicies(follower.policies.values(), runtime.clock.now()),
     proxies: () => countProxies([...fleet.proxies].map((proxy) => asResource(proxy, config.replica, runtime.clock.now()))),
@@ -280,6 +295,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes
       fleet.stop();
       fleetEvents.stop();
       counting.stop();
+      await sent?.stop();
       store.close();
     },
   };

@@ -5,13 +5,13 @@ import { Keeper } from './counts/keeper.ts';
 import { Silent } from './counts/silent.ts';
 import type { Metrics } from './metrics.ts';
 import type { Runtime } from './runtime.ts';
-import type { EtcdClient } from './store/client.ts';
+import type { EtcdConnection } from './store/client.ts';
 import { CountsFollower } from './store/counts-follower.ts';
 import { CountsStore } from './store/counts-store.ts';
 import type { StoredPolicy } from './store/store.ts';
 
 export interface CountingOptions {
-  readonly makeClient: () => EtcdClient;
+  readonly connect: () => EtcdConnection;
   readonly runtime: Runtime;
   readonly metrics: Metrics;
   /** Of this start of this replica. */
@@ -35,8 +35,8 @@ export interface Counting {
 }
 
 /** Puts the counting together. */
-export function makeCounting({ makeClient, runtime, metrics, name, fresh, spent, stopped, log }: CountingOptions): Counting {
-  const store = new CountsStore(makeClient());
+export function makeCounting({ connect, runtime, metrics, name, fresh, spent, stopped, log }: CountingOptions): Counting {
+  const store = new CountsStore(connect());
   const note = (what: string, details: Record<string, unknown>): void => log.info(details, what);
   const counts = new Counts(runtime, {
     grew: (run, proxy) => keeper.grew(run, proxy),
@@ -49,7 +49,7 @@ export function makeCounting({ makeClient, runtime, metrics, name, fresh, spent,
     },
   });
   const keeper: Keeper = new Keeper({ counts, store, runtime, name, counted: countMetrics(metrics), note });
-  const follower = new CountsFollower(makeClient, runtime, {
+  const follower = new CountsFollower(connect, runtime, {
     kept: (kept) => {
       counts.take(kept);
       keeper.confirm(kept.by);

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { createSecureContext } from 'node:tls';
-import { type ServerType, serve } from '@hono/node-server';
+import { createAdaptorServer, type ServerType, type serve } from '@hono/node-server';
 import type { Logger } from 'pino';
 import { ConfigError, type Environment, together } from './environment.ts';
 import type { Runtime } from './runtime.ts';
@@ -20,6 +21,8 @@ export interface CertificateFiles {
   readonly key: string;
 }
 
+/** Connections that wait to be accepted: after a restart ten thousand proxies come at once, and Node's own 511 would turn many away. The system may allow fewer. */
+const BACKLOG = 4096;
 /** Between two looks at the certificate's files. Kubernetes brings a new Secret into a pod within a minute or so. */
 const LOOK_AGAIN_MS = 2000;
 
@@ -67,7 +70,9 @@ export interface ListenOptions {
 export function listen(listener: Listener, { fetch, runtime, log, failed }: ListenOptions): ServerType {
   const { host: hostname, port, tls } = listener;
   const how = tls === undefined ? { createServer: createHttpServer } : { createServer: createTlsServer, serverOptions: read(tls) };
-  const server = serve({ fetch, hostname, port, ...how }, ({ address: bound, port: at, family }) => {
+  const server = createAdaptorServer({ fetch, hostname, ...how });
+  server.listen({ host: hostname, port, backlog: BACKLOG }, () => {
+    const { address: bound, port: at, family } = server.address() as AddressInfo;
     const host = family === 'IPv6' ? `[${bound}]` : bound;
     log.info({ url: `${tls === undefined ? 'http' : 'https'}://${host}:${at}` }, 'listening');
   });

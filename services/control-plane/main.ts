@@ -1,13 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import type { ServerType } from '@hono/node-server';
+import { collectDefaultMetrics } from 'prom-client';
 import { SECRET_BYTES } from './access/secret.ts';
+import { Telemetry, telemetryWanted } from './audit/telemetry.ts';
 import { type Config, readConfig } from './config.ts';
-import { type ControlPlane, makeControlPlane } from './control-plane.ts';
+import { type ControlPlane, makeControlPlane, VERSION } from './control-plane.ts';
 import { ConfigError } from './environment.ts';
 import { listen } from './listen.ts';
 import { makeLog } from './log.ts';
 import { systemRuntime } from './runtime.ts';
+import type { AuditLog } from './store/audit-log.ts';
+import { makeClient } from './store/client.ts';
 
 /** The process: configuration in, sockets open, signals obeyed. */
 
@@ -26,12 +30,23 @@ function configured(): Config {
 
 const config = configured();
 const log = makeLog(config.logLevel, config.replica);
+const telemetry = (audit: AuditLog): Telemetry =>
+  new Telemetry({
+    log: audit,
+    runtime: systemRuntime,
+    replica: config.replica,
+    version: VERSION,
+    failed: (error, entries) => log.warn({ err: error, entries }, 'audit entries are not sent as telemetry; the audit has them'),
+  });
 const controlPlane = makeControlPlane({
   config,
   runtime: systemRuntime,
   log,
   fetch,
+  connect: () => makeClient(config.etcd),
+  ofProcess: (register) => collectDefaultMetrics({ register }),
   randomBytes: () => randomBytes(SECRET_BYTES),
+  telemetry: telemetryWanted(process.env) ? telemetry : undefined,
 });
 controlPlane.start();
 

@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** What the gauges read at the moment when they are asked. */
 export interface MetricSources {
@@ -51,7 +51,6 @@ export function makeMetrics() {
 
 /** Adds the gauges, which are read when they are asked for. */
 export function addGauges({ registry }: Metrics, sources: MetricSources): void {
-  collectDefaultMetrics({ register: registry });
   const gauge = (name: string, help: string, read: () => number): void => {
     new Gauge({
       name,

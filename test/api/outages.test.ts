@@ -154,6 +154,26 @@ describe('API: outages of etcd', function () {
     await until(async () => (await far.poll({ name: 'watcher' })).status === 200, 'it recovers', 5000);
   });
 
+  it('does not bring back what a proxy has heard is deleted, while its own copy may lack the deletion', async () => {
+    await near.put('deleted', { ...spec, selector: { namespace: 'deleted' } });
+    const proxy = { name: 'deleted', namespace: 'deleted' };
+    const has = (await near.poll(proxy)).headers.get('etag') ?? '';
+    await until(async () => (await far.poll({ ...proxy, has })).status === 304, 'the far replica serves the same');
+    line.stall('both');
+    const gone = await near.ask('DELETE', '/v1/policies/deleted');
+    const headers = { 'x-hfi-revision': String(gone.body.resourceVersion) };
+    const empty = await near.poll({ ...proxy, has, headers });
+    assert.equal(empty.status, 200);
+    const reply = await far.poll({ ...proxy, has: empty.headers.get('etag') ?? '', headers });
+    assert.equal(reply.status, 503);
+    line.pass();
+    await until(
+      async () => (await far.poll({ ...proxy, has: empty.headers.get('etag') ?? '', headers })).status === 304,
+      'it recovers',
+      5000,
+    );
+  });
+
   it('lists again after a compaction that it missed', async () => {
     const before = await etag();
     line.cut();

@@ -45,6 +45,26 @@ describe('store: answers of etcd that get lost', () => {
     };
   }
 
+  it('applies of one millisecond are dated one after the other, so that their counts are not one', async () => {
+    const moment = origin();
+    const at = async (base: StoredPolicy | undefined, priority: number): Promise<StoredPolicy> => {
+      const put = await store.put(named('at-once', priority), base, moment);
+      assert.ok(put.done);
+      return put.value;
+    };
+    const first = await at(undefined, 1);
+    const second = await at(first, 2);
+    const third = await at(second, 3);
+    assert.deepEqual(
+      [first, second, third].map(({ appliedAt }) => appliedAt - moment.time),
+      [0, 1, 2],
+    );
+    // An apply that is dated far ahead is one by a clock that was wrong.
+    const ahead = await store.put(named('at-once', 4), { ...third, appliedAt: moment.time + 3_600_000 }, moment);
+    assert.ok(ahead.done);
+    assert.equal(ahead.value.appliedAt, moment.time);
+  });
+
   const origin = () => ({ actor: { name: 'a', role: 'admin' }, address: '', time: Date.now() });
 
   for (const [seconds, done, priority] of [

@@ -7,7 +7,7 @@ import { freePorts } from '../../cli/sandbox/ports.ts';
 import type { PolicyInput } from '../../services/policy/schema.ts';
 import { type Processes, until } from '../support/processes.ts';
 
-const MAIN = join(import.meta.dirname, '..', '..', 'services', 'control-plane', 'main.ts');
+const MAIN = join(import.meta.dirname, '..', '..', 'dist', 'control-plane', 'main.cjs');
 
 /** The control plane limits the changes of one token; the benchmark takes turns with as many users as a busy team has. */
 const EDITORS = 32;
@@ -19,14 +19,28 @@ export class Stack {
   /** What a proxy shows. */
   readonly proxyToken: string;
   readonly #editors: readonly string[];
+  readonly #admin: string;
   readonly #agent = new Agent({ keepAlive: true });
+  readonly #processes: Processes;
+  readonly #start: () => ReturnType<Processes['start']>;
+  #controlPlane: ReturnType<Processes['start']>;
   #turn = 0;
 
-  private constructor(etcdUrl: string, port: number, proxyToken: string, editors: readonly string[]) {
+  private constructor(
+    processes: Processes,
+    etcdUrl: string,
+    port: number,
+    tokens: { readonly proxy: string; readonly admin: string; readonly editors: readonly string[] },
+    start: () => ReturnType<Processes['start']>,
+  ) {
+    this.#processes = processes;
     this.etcdUrl = etcdUrl;
     this.port = port;
-    this.proxyToken = proxyToken;
-    this.#editors = editors;
+    this.proxyToken = tokens.proxy;
+    this.#admin = tokens.admin;
+    this.#editors = tokens.editors;
+    this.#start = start;
+    this.#controlPlane = start();
   }
 
   static async start(processes: Processes): Promise<Stack> {
@@ -41,21 +55,42 @@ export class Stack {
     ]);
     await until(() => isOk(`${etcdUrl}/health`), 'etcd answers');
     const editors = Array.from({ length: EDITORS }, secret);
-    const proxyToken = secret();
+    const [proxy, admin] = [secret(), secret()];
     const tokensFile = join(processes.folder, 'tokens.json');
     const tokens = [
       ...editors.map((token, i) => ({ name: `editor-${i}`, role: 'editor', token })),
-      { name: 'mesh', role: 'proxy', token: proxyToken },
+      { name: 'mesh', role: 'proxy', token: proxy },
+      { name: 'boss', role: 'admin', token: admin },
     ];
     await writeFile(tokensFile, JSON.stringify(tokens), { mode: 0o600 });
-    processes.start(process.execPath, [MAIN], undefined, {
-      HFI_LISTEN: `127.0.0.1:${port}`,
-      HFI_ETCD_ENDPOINTS: etcdUrl,
-      HFI_TOKENS_FILE: tokensFile,
-      HFI_LOG_LEVEL: 'warn',
-    });
-    await until(() => isOk(`http://127.0.0.1:${port}/readyz`), 'the control plane is ready');
-    return new Stack(etcdUrl, port, proxyToken, editors);
+    const stack = new Stack(processes, etcdUrl, port, { proxy, admin, editors }, () =>
+      processes.start(process.execPath, [MAIN], undefined, {
+        HFI_LISTEN: `127.0.0.1:${port}`,
+        HFI_ETCD_ENDPOINTS: etcdUrl,
+        HFI_TOKENS_FILE: tokensFile,
+        HFI_LOG_LEVEL: 'error',
+      }),
+    );
+    await stack.#ready();
+    return stack;
+  }
+
+  /** The control plane's process. */
+  get pid(): number {
+    return this.#controlPlane.pid;
+  }
+
+  /** Kills the control plane and starts it again. @returns when the new one was started, by `performance.now()` */
+  async restart(): Promise<number> {
+    await this.#processes.kill(this.#controlPlane);
+    const started = performance.now();
+    this.#controlPlane = this.#start();
+    await this.#ready();
+    return started;
+  }
+
+  async #ready(): Promise<void> {
+    await until(() => isOk(`http://127.0.0.1:${this.port}/readyz`), 'the control plane is ready');
   }
 
   /** Creates or replaces a policy. @throws Error when the control plane doesn't take it */
@@ -71,12 +106,24 @@ export class Stack {
     await this.#send('DELETE', `/v1/policies/${name}`, undefined, [200]);
   }
 
+  /** Asks the control plane as an admin. @returns the answer's body */
+  async ask(method: string, path: string, body?: object, headers: Record<string, string> = {}): Promise<Record<string, unknown>> {
+    const text = await this.#send(method, path, body, [200, 201, 202], this.#admin, headers);
+    return JSON.parse(text) as Record<string, unknown>;
+  }
+
   stop(): void {
     this.#agent.destroy();
   }
 
-  #send(method: string, path: string, body: object | undefined, good: readonly number[]): Promise<void> {
-    const token = this.#editors[this.#turn++ % EDITORS] ?? '';
+  #send(
+    method: string,
+    path: string,
+    body: object | undefined,
+    good: readonly number[],
+    token = this.#editors[this.#turn++ % EDITORS] ?? '',
+    headers: Record<string, string> = {},
+  ): Promise<string> {
     return new Promise((resolve, reject) => {
       const sent = request(
         {
@@ -85,7 +132,7 @@ export class Stack {
           method,
           path,
           agent: this.#agent,
-          headers: { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) },
+          headers: { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }), ...headers },
         },
         (response) => {
           let text = '';
@@ -93,7 +140,7 @@ export class Stack {
             text += chunk;
           });
           response.on('end', () => {
-            if (good.includes(response.statusCode ?? 0)) resolve();
+            if (good.includes(response.statusCode ?? 0)) resolve(text);
             else reject(new Error(`${method} ${path}: ${response.statusCode} ${text}`));
           });
         },

@@ -40,9 +40,11 @@ const rolloutResource = z
 
 type RolloutResource = z.output<typeof rolloutResource>;
 
-/** Between two questions to the other replicas, in milliseconds: doubled from the least to the most. */
+/** Between two questions to the other replicas, in milliseconds: doubled from the least to the most, which is less while it is new. */
 const LEAST_PAUSE_MS = 2;
 const MOST_PAUSE_MS = 200;
+const MOST_EARLY_PAUSE_MS = 20;
+const EARLY_MS = 1000;
 
 /** Whether a change has arrived at the proxies. */
 export function rolloutRoutes(parts: Parts) {
@@ -92,7 +94,9 @@ export function rolloutRoutes(parts: Parts) {
     const { clock } = parts.runtime;
     const view = viewOf(c.get('actor'));
     const waitMs = preferredWaitMs(c);
-    const deadline = clock.elapsed() + waitMs;
+    const begun = clock.elapsed();
+    const deadline = begun + waitMs;
+    const mostPauseMs = (): number => (clock.elapsed() - begun < EARLY_MS ? MOST_EARLY_PAUSE_MS : MOST_PAUSE_MS);
     // Nothing selected would look like a change that has arrived.
     const refuseUnknown = (): void => {
       if (policy === undefined || parts.copy.revision < revision || view.policy(policy) !== undefined) return;
@@ -110,7 +114,7 @@ export function rolloutRoutes(parts: Parts) {
     const path = `/v1/rollout?scope=local${asked.join('')}`;
     const authorization = c.req.header('authorization') ?? '';
     // A proxy may poll another replica each time, so no replica alone can tell when all have acknowledged: all are asked again and again.
-    for (let pauseMs = LEAST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, MOST_PAUSE_MS)) {
+    for (let pauseMs = LEAST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, mostPauseMs())) {
       const others = await parts.peers.ask(path, rolloutResource, authorization, 0, signal);
       const result = together(shown(rolloutNow(view, change)), others.answers, others.incomplete);
       refuseUnknown();

@@ -73,7 +73,8 @@ export function rulesetRoutes(parts: Parts) {
   return new OpenAPIHono<Env>().openapi(route, async (c) => {
     const hello = readHello(c);
     refuseForeign(c, parts, hello);
-    await caughtUp(parts, wholeNumber(c.req.header(HEADER_REVISION)), c.req.raw.signal, () => !mustHalt(parts, hello.namespace));
+    const halted = (): boolean => mustHalt(parts, hello.namespace);
+    await mustNotGoBack(parts, wholeNumber(c.req.header(HEADER_REVISION)), c.req.raw.signal, halted);
     const answer = await parts.fleet.poll(hello, preferredWaitMs(c), c.req.raw.signal);
     // The token may have ended while the poll was held.
     await identified(c, parts.tokens, 'served');
@@ -114,8 +115,20 @@ const CATCH_UP_MS = 2000;
 const LOOK_AGAIN_MS = 2;
 
 /**
- * Waits until this replica has seen what the proxy has been told of elsewhere. Not for ever: after etcd was restored from a backup, its
- * revisions begin lower.
+ * Waits until this replica has seen what the proxy has been told of elsewhere, so that nothing that was deleted comes back. After etcd was
+ * restored from a backup its revisions begin lower: then there is nothing more to see.
+ *
+ * @param halted ends the wait: what is halted does no harm
+ * @throws Problem `store-unavailable` when there is more to see than this replica sees in time; StoreUnavailable when nobody can tell
+ */
+async function mustNotGoBack(parts: Parts, revision: number, signal: AbortSignal, halted: () => boolean): Promise<void> {
+  await caughtUp(parts, revision, signal, () => !halted());
+  if (parts.copy.revision >= revision || halted() || signal.aborted || (await parts.store.revision()) < revision) return;
+  throw new Problem('store-unavailable', 'This replica has not seen yet what the proxy has heard of.', { retryAfter: 1 });
+}
+
+/**
+ * Waits a little until this replica has seen a revision.
  *
  * @param needed asked before each look: false ends the wait
  */

@@ -1,4 +1,4 @@
-import { type Head, makeSeal, NO_SEAL } from '../../audit/seal.ts';
+import { type Head, makeSeal, NO_SEAL, type Seal } from '../../audit/seal.ts';
 import type { AuditKey } from '../../audit/signature.ts';
 import type { Cancel, Runtime } from '../runtime.ts';
 import type { AuditLog, Unsealed } from '../store/audit-log.ts';
@@ -15,7 +15,7 @@ export interface SealerOptions {
   readonly replica: string;
   readonly key: AuditKey | undefined;
   /** Told of each seal that this replica made. */
-  readonly sealed: (head: Head, entries: number) => void;
+  readonly sealed: (seal: Seal) => void;
   /** The chain in the store is not the one that was there: something was taken away, or a backup brought back. */
   readonly broken: (known: Head, found: Head) => void;
   /** Sealing failed; it is tried again. Told once until it succeeds. */
@@ -112,7 +112,7 @@ export class Sealer {
     const seal = makeSeal(found.head, { time: new Date(runtime.clock.now()).toISOString(), replica, adopted, entries }, key);
     if (!(await log.add(seal, found))) return 0;
     this.#known = { sequence: seal.sequence, hash: seal.hash };
-    sealed(this.#known, entries.length);
+    sealed(seal);
     return entries.length;
   }
 

@@ -1,4 +1,5 @@
 import type { z } from '@hono/zod-openapi';
+import type { Timers } from '../runtime.ts';
 
 /** What the other replicas say, and the names of those that couldn't be asked. */
 export interface Asked<T> {
@@ -11,6 +12,7 @@ export interface PeersOptions {
   readonly self: string;
   /** The replicas known now, by name, with their URLs. */
   readonly replicas: () => ReadonlyMap<string, string>;
+  readonly timers: Timers;
   readonly fetch: typeof fetch;
 }
 
@@ -39,10 +41,10 @@ export class Peers {
     signal: AbortSignal,
   ): Promise<Asked<z.output<S>>> {
     const answers: z.output<S>[] = [];
-    const incomplete = await this.#each(async (url) => {
+    const incomplete = await this.#each(Math.ceil(waitMs) + PEER_ANSWER_MS, async (url, late) => {
       const response = await this.#options.fetch(new URL(path, url), {
         headers: { authorization, prefer: `wait=${Math.floor(waitMs / 1000)}` },
-        signal: AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(waitMs) + PEER_ANSWER_MS)]),
+        signal: AbortSignal.any([signal, late]),
         redirect: 'error',
       });
       if (!response.ok) throw new Error(`it answered ${response.status}`);
@@ -58,12 +60,12 @@ export class Peers {
    * @returns the names of those that didn't take it
    */
   tell(path: string, body: object, authorization: string): Promise<string[]> {
-    return this.#each(async (url) => {
+    return this.#each(PEER_ANSWER_MS, async (url, late) => {
       const response = await this.#options.fetch(new URL(path, url), {
         method: 'POST',
         headers: { authorization, 'content-type': 'application/json' },
         body: JSON.stringify(body),
-        signal: AbortSignal.timeout(PEER_ANSWER_MS),
+        signal: late,
         redirect: 'error',
       });
       await response.body?.cancel();
@@ -72,15 +74,19 @@ export class Peers {
   }
 
   /** @returns the names of those with which it failed, in order */
-  async #each(run: (url: string) => Promise<void>): Promise<string[]> {
+  async #each(timeoutMs: number, run: (url: string, late: AbortSignal) => Promise<void>): Promise<string[]> {
     const failed: string[] = [];
     await Promise.all(
       [...this.#options.replicas()].map(async ([name, url]) => {
         if (name === this.#options.self) return;
+        const late = new AbortController();
+        const cancel = this.#options.timers.after(timeoutMs, () => late.abort());
         try {
-          await run(url);
+          await run(url, late.signal);
         } catch {
           failed.push(name);
+        } finally {
+          cancel();
         }
       }),
     );

@@ -60,6 +60,8 @@ export interface SealPage {
 export interface AuditLog {
   /** A page of entries. It can be short, or empty, and not the last: a filter looks through so many entries at a time. */
   list(query: AuditQuery): Promise<Page<AuditEntry>>;
+  /** Entries by their ids; those that aren't there any more are left out. */
+  read(ids: readonly string[]): Promise<readonly AuditEntry[]>;
   /** Seals after the sequence `after`; with the last page, what waits for one. */
   seals(limit: number, after: number): Promise<SealPage>;
   /** Begins the chain where there is none: what is there already will be sealed as it is found. */

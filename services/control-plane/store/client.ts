@@ -1,6 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { noop } from 'cockatiel';
-import { Etcd3, type IOptions, KVClient, LeaseClient, MaintenanceClient, WatchClient } from 'etcd3';
+import {
+  Etcd3,
+  type IOptions,
+  type IWatchRequest,
+  type IWatchResponse,
+  KVClient,
+  LeaseClient,
+  MaintenanceClient,
+  WatchClient,
+} from 'etcd3';
 
 export interface EtcdConfig {
   readonly endpoints: readonly string[];
@@ -13,6 +22,30 @@ export interface EtcdConfig {
 
 /** Longest wait for one answer of etcd, in milliseconds: a client gets its 503 within two seconds. */
 export const CALL_DEADLINE_MS = 1500;
+
+/** What the control plane uses of a client of etcd. The simulation hands in one that speaks to a model of etcd. */
+export interface EtcdConnection {
+  readonly keys: Pick<KVClient, 'range' | 'put' | 'txn' | 'deleteRange'>;
+  readonly leases: Pick<LeaseClient, 'leaseGrant' | 'leaseRevoke'>;
+  readonly watches: { watch(): Promise<WatchStream> };
+  /** A lease that keeps itself alive until it is revoked or `lost`. @param ttl in seconds */
+  lease(ttl: number): KeptLease;
+  close(): void;
+}
+
+export interface WatchStream {
+  write(request: IWatchRequest): void;
+  cancel(): void;
+  on(event: 'data', heard: (response: IWatchResponse) => void): unknown;
+  on(event: 'error', failed: (error: Error) => void): unknown;
+  on(event: 'end', ended: () => void): unknown;
+}
+
+export interface KeptLease {
+  put(key: string): { value(value: string): { exec(): Promise<unknown> } };
+  revoke(): Promise<void>;
+  on(event: 'lost', lost: (error: Error) => void): unknown;
+}
 
 /** etcd3's client with its generated stubs in reach: its builders can't say all that is needed here. */
 export class EtcdClient extends Etcd3 {

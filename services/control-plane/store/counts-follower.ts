@@ -1,6 +1,6 @@
 import type { IWatchResponse } from 'etcd3';
 import type { Cancel, Runtime } from '../runtime.ts';
-import type { EtcdClient } from './client.ts';
+import type { EtcdConnection, WatchStream } from './client.ts';
 import { type CountsKey, type KeptCounts, readCounts, readKey, textOf } from './counts-store.ts';
 import { COUNTS, endOf } from './keys.ts';
 
@@ -20,31 +20,29 @@ export interface CountsFollowerEvents {
   note(what: string, details: Record<string, unknown>): void;
 }
 
-type Stream = Awaited<ReturnType<EtcdClient['watches']['watch']>>;
-
 /**
  * Tells what all replicas keep of the counts. Whoever listens takes the larger of what it knows and what it is told, so after a break
  * everything is simply listed again.
  */
 export class CountsFollower {
-  readonly #makeClient: () => EtcdClient;
+  readonly #connect: () => EtcdConnection;
   readonly #runtime: Runtime;
   readonly #events: CountsFollowerEvents;
-  #client: EtcdClient | undefined;
-  #stream: Stream | undefined;
+  #client: EtcdConnection | undefined;
+  #stream: WatchStream | undefined;
   #lastHeard = 0;
   #pauseMs = FIRST_PAUSE_MS;
   #stopped = false;
   #cancelTimer: Cancel = () => undefined;
 
-  constructor(makeClient: () => EtcdClient, runtime: Runtime, events: CountsFollowerEvents) {
-    this.#makeClient = makeClient;
+  constructor(connect: () => EtcdConnection, runtime: Runtime, events: CountsFollowerEvents) {
+    this.#connect = connect;
     this.#runtime = runtime;
     this.#events = events;
   }
 
   start(): void {
-    if (this.#client === undefined && !this.#stopped) void this.#connect();
+    if (this.#client === undefined && !this.#stopped) void this.#begin();
   }
 
   stop(): void {
@@ -52,8 +50,8 @@ export class CountsFollower {
     this.#drop();
   }
 
-  async #connect(): Promise<void> {
-    const client = this.#makeClient();
+  async #begin(): Promise<void> {
+    const client = this.#connect();
     this.#client = client;
     try {
       const keys = new Set<string>();
@@ -68,13 +66,13 @@ export class CountsFollower {
   }
 
   /** @returns the revision of the listing */
-  async #list(client: EtcdClient, keys: Set<string>): Promise<number> {
+  async #list(client: EtcdConnection, keys: Set<string>): Promise<number> {
     const end = Buffer.from(endOf(COUNTS));
     let from: Buffer = Buffer.from(COUNTS);
     for (let revision = 0; ; ) {
       const found = await client.keys.range(
         { key: from, range_end: end, limit: PAGE, ...(revision === 0 ? {} : { revision }) },
-        { deadline: Date.now() + LISTING_MS },
+        { deadline: this.#runtime.clock.now() + LISTING_MS },
       );
       if (this.#client !== client) return 0;
       if (revision === 0) revision = Number(found.header.revision);
@@ -88,7 +86,7 @@ export class CountsFollower {
     }
   }
 
-  async #watch(client: EtcdClient, revision: number): Promise<void> {
+  async #watch(client: EtcdConnection, revision: number): Promise<void> {
     const stream = await client.watches.watch();
     if (this.#client !== client) {
       stream.cancel();
@@ -129,7 +127,7 @@ export class CountsFollower {
     else this.#events.kept(kept);
   }
 
-  #watchSilence(client: EtcdClient): void {
+  #watchSilence(client: EtcdConnection): void {
     if (this.#client !== client || this.#stream === undefined) return;
     const silence = this.#runtime.clock.elapsed() - this.#lastHeard;
     if (silence > SILENCE_MS) {
@@ -140,11 +138,11 @@ export class CountsFollower {
     this.#after(PROGRESS_MS, () => this.#watchSilence(client));
   }
 
-  #broken(client: EtcdClient, error: unknown): void {
+  #broken(client: EtcdConnection, error: unknown): void {
     if (this.#client !== client || this.#stopped) return;
     if (this.#stream !== undefined) this.#events.note('etcd watch of the counts lost', { reason: String(error) });
     this.#drop();
-    this.#after(this.#pauseMs * (0.5 + this.#runtime.random() / 2), () => void this.#connect());
+    this.#after(this.#pauseMs * (0.5 + this.#runtime.random() / 2), () => void this.#begin());
     this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
   }
 

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 import type { IKeyValue } from 'etcd3';
 import { asValue, type CountsValue, countsValue, fromValue, type ProxyCounts } from '../counts/proxy-counts.ts';
 import { asked } from './asked.ts';
-import type { EtcdClient } from './client.ts';
+import type { EtcdConnection } from './client.ts';
 import { COUNTS, endOf } from './keys.ts';
 import { decode, encode } from './value.ts';
 
@@ -33,9 +33,9 @@ export type Written =
 
 /** Counts in etcd. Every method throws what the store throws. */
 export class CountsStore {
-  readonly #client: EtcdClient;
+  readonly #client: EtcdConnection;
 
-  constructor(client: EtcdClient) {
+  constructor(client: EtcdConnection) {
     this.#client = client;
   }
 

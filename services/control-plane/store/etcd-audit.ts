@@ -4,7 +4,7 @@ import { type Anchor, NO_SEAL, type Seal } from '../../audit/seal.ts';
 import { asked } from './asked.ts';
 import type { AuditLog, AuditQuery, CountedHead, Oldest, SealPage, Unsealed } from './audit-log.ts';
 import { shown, type WaitingValue } from './audit-writer.ts';
-import type { EtcdClient } from './client.ts';
+import type { EtcdConnection } from './client.ts';
 import { AUDIT, AUDIT_ANCHOR, AUDIT_HEAD, AUDIT_SEALS, AUDIT_WAITING, endOf, sealKey, timedId, timeOfId } from './keys.ts';
 import type { AuditEntry, Page } from './store.ts';
 import { decode, encode, readAudit } from './value.ts';
@@ -21,9 +21,9 @@ const ANCHOR = Buffer.from(AUDIT_ANCHOR);
 
 /** The audit in etcd. Entries are written by `AuditWriter`, in the transaction of what they tell of. */
 export class EtcdAuditLog implements AuditLog {
-  readonly #client: EtcdClient;
+  readonly #client: EtcdConnection;
 
-  constructor(client: EtcdClient) {
+  constructor(client: EtcdConnection) {
     this.#client = client;
   }
 
@@ -89,6 +89,15 @@ export class EtcdAuditLog implements AuditLog {
       at += wanted.length;
     }
     return ids.length;
+  }
+
+  async read(ids: readonly string[]): Promise<readonly AuditEntry[]> {
+    const found: AuditEntry[] = [];
+    for (let at = 0; at < ids.length; at += MOST_IN_TRANSACTION) {
+      const keys = ids.slice(at, at + MOST_IN_TRANSACTION).map((id) => ({ key: Buffer.from(`${AUDIT}${id}`) }));
+      for (const pairs of await this.#ranges(keys)) found.push(...pairs.map(readAudit));
+    }
+    return found;
   }
 
   async seals(limit: number, after: number): Promise<SealPage> {

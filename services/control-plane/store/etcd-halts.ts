@@ -2,7 +2,7 @@ import type { IRequestOp } from 'etcd3';
 import type { Runtime } from '../runtime.ts';
 import { asked } from './asked.ts';
 import { type AuditOptions, AuditWriter } from './audit-writer.ts';
-import type { EtcdClient } from './client.ts';
+import type { EtcdConnection } from './client.ts';
 import { type Halt, type HaltStore, type Kept, type Lifted, readHalt } from './halts.ts';
 import { haltKey, KEPT_HALTS } from './keys.ts';
 import type { AuditEntry, Origin } from './store.ts';
@@ -10,11 +10,11 @@ import { encode } from './value.ts';
 
 /** Halts in etcd. A halt, its mark and its audit entry are one transaction. */
 export class EtcdHalts implements HaltStore {
-  readonly #client: EtcdClient;
+  readonly #client: EtcdConnection;
   readonly #audit: AuditWriter;
   readonly #audited: () => void;
 
-  constructor(client: EtcdClient, runtime: Runtime, { auditKey, audited = () => undefined }: AuditOptions = {}) {
+  constructor(client: EtcdConnection, runtime: Runtime, { auditKey, audited = () => undefined }: AuditOptions = {}) {
     this.#client = client;
     this.#audit = new AuditWriter(runtime.random, auditKey);
     this.#audited = audited;

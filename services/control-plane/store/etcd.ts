@@ -1,10 +1,10 @@
-import type { ICompare, IKeyValue, IRangeRequest, IRequestOp, Lease } from 'etcd3';
+import type { ICompare, IKeyValue, IRangeRequest, IRequestOp } from 'etcd3';
 import { type End, ownEnd } from '../../policy/lifecycle.ts';
 import type { Policy } from '../../policy/schema.ts';
 import type { Runtime } from '../runtime.ts';
 import { asked, translated } from './asked.ts';
 import { type AuditOptions, AuditWriter } from './audit-writer.ts';
-import type { EtcdClient } from './client.ts';
+import type { EtcdConnection, KeptLease } from './client.ts';
 import { readHalt } from './halts.ts';
 import { intoHistory } from './history.ts';
 import { AUDIT, endOf, haltKey, NAMESPACE_HALTS, POLICIES, POLICY_LEASES, REPLICAS } from './keys.ts';
@@ -23,6 +23,8 @@ import { encode, type LeaseValue, type PolicyValue, readLease, readPolicy, withL
 
 /** A replica that dies is forgotten after this many seconds. */
 const REPLICA_TTL_SECONDS = 10;
+/** So far the moments of applies may run ahead of the clock. */
+const MOST_AHEAD_MS = 1000;
 
 export interface EtcdStoreOptions extends AuditOptions {
   /** How long an ended policy stays where it was, to be seen, in seconds. The history has it for longer. */
@@ -31,15 +33,15 @@ export interface EtcdStoreOptions extends AuditOptions {
 
 /** The store in etcd. Each change is one transaction on the policy's mod revision. */
 export class EtcdStore implements Store {
-  readonly #client: EtcdClient;
+  readonly #client: EtcdConnection;
   readonly #runtime: Runtime;
   readonly #options: EtcdStoreOptions;
   readonly tokens: TokenStore;
   readonly #audit: AuditWriter;
-  #registration: Lease | undefined;
+  #registration: KeptLease | undefined;
   #withdrawn = false;
 
-  constructor(client: EtcdClient, runtime: Runtime, options: EtcdStoreOptions) {
+  constructor(client: EtcdConnection, runtime: Runtime, options: EtcdStoreOptions) {
     this.#client = client;
     this.#runtime = runtime;
     this.#options = options;
@@ -84,7 +86,8 @@ export class EtcdStore implements Store {
   async put(policy: Policy, base: StoredPolicy | undefined, origin: Origin, chosen?: readonly string[]): Promise<Outcome<StoredPolicy>> {
     const name = policy.metadata.name;
     const live = base?.ended === undefined ? base : undefined;
-    const times = { createdAt: live?.createdAt ?? origin.time, appliedAt: origin.time };
+    const appliedAt = momentAfter(base, origin.time);
+    const times = { createdAt: live?.createdAt ?? appliedAt, appliedAt };
     const value: PolicyValue = { policy, ...times, ...(chosen === undefined ? {} : { chosen }) };
     const changes = [
       { request_put: { key: policyKey(name), value: encode(value) } },
@@ -149,7 +152,7 @@ export class EtcdStore implements Store {
       this.#runtime.timers.after(500, () => void this.register(id, url).catch(() => undefined));
     });
     try {
-      await lease.put(`${REPLICAS}${id}`).value(JSON.stringify({ url }));
+      await lease.put(`${REPLICAS}${id}`).value(JSON.stringify({ url })).exec();
     } catch (error) {
       throw translated(error);
     }
@@ -160,9 +163,14 @@ export class EtcdStore implements Store {
     await this.#registration?.revoke().catch(() => undefined);
   }
 
+  async revision(): Promise<number> {
+    const { header } = await asked(this.#client.keys.range({ key: Buffer.from(POLICIES), count_only: true }));
+    return Number(header.revision);
+  }
+
   async ping(): Promise<boolean> {
     try {
-      await this.#client.keys.range({ key: Buffer.from(POLICIES), count_only: true });
+      await this.revision();
       return true;
     } catch {
       return false;
@@ -249,6 +257,11 @@ function haltsOver(namespace: string | undefined): IRangeRequest[] {
   const everything = { key: Buffer.from(haltKey(null)) };
   if (namespace !== undefined && namespace !== '*') return [everything, { key: Buffer.from(haltKey(namespace)) }];
   return [everything, { key: Buffer.from(NAMESPACE_HALTS), range_end: Buffer.from(endOf(NAMESPACE_HALTS)) }];
+}
+
+/** Applies are known apart by their moments: those of one millisecond follow one another. A clock that was set back is another matter. */
+function momentAfter(base: StoredPolicy | undefined, time: number): number {
+  return base !== undefined && base.appliedAt >= time && base.appliedAt < time + MOST_AHEAD_MS ? base.appliedAt + 1 : time;
 }
 
 function policyKey(name: string): Buffer {

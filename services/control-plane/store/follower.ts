@@ -1,7 +1,7 @@
 import type { IKeyValue, IResponseHeader, IWatchResponse } from 'etcd3';
 import type { StoredToken } from '../access/issued.ts';
 import type { Cancel, Runtime } from '../runtime.ts';
-import type { EtcdClient } from './client.ts';
+import type { EtcdConnection, WatchStream } from './client.ts';
 import { type Halt, readHalt } from './halts.ts';
 import { FOLLOWED, HALTS, POLICIES, POLICY_LEASES, PRINCIPALS, REPLICAS } from './keys.ts';
 import type { Change, StoredPolicy } from './store.ts';
@@ -46,7 +46,6 @@ export interface FollowerEvents {
   note(what: string, details: Record<string, unknown>): void;
 }
 
-type Stream = Awaited<ReturnType<EtcdClient['watches']['watch']>>;
 type State = 'new' | 'listing' | 'opening' | 'following' | 'broken' | 'stopped';
 
 export class Follower {
@@ -64,7 +63,7 @@ export class Follower {
   /** `elapsed` of the last sign that the copy is current; undefined before the first. */
   currentAt: number | undefined;
 
-  readonly #makeClient: () => EtcdClient;
+  readonly #connect: () => EtcdConnection;
   readonly #runtime: Runtime;
   readonly #events: FollowerEvents;
   #state: State = 'new';
@@ -77,13 +76,13 @@ export class Follower {
   /** What the progress answer before said: whatever it covers has arrived by the next one. */
   #progress = 0;
   #pauseMs = FIRST_PAUSE_MS;
-  #client: EtcdClient | undefined;
-  #stream: Stream | undefined;
+  #client: EtcdConnection | undefined;
+  #stream: WatchStream | undefined;
   #lastHeard = 0;
   #cancelTimer: Cancel = () => undefined;
 
-  constructor(makeClient: () => EtcdClient, runtime: Runtime, events: FollowerEvents) {
-    this.#makeClient = makeClient;
+  constructor(connect: () => EtcdConnection, runtime: Runtime, events: FollowerEvents) {
+    this.#connect = connect;
     this.#runtime = runtime;
     this.#events = events;
   }
@@ -93,7 +92,7 @@ export class Follower {
   }
 
   start(): void {
-    if (this.#state === 'new') void this.#connect();
+    if (this.#state === 'new') void this.#begin();
   }
 
   stop(): void {
@@ -101,8 +100,8 @@ export class Follower {
     this.#drop();
   }
 
-  async #connect(): Promise<void> {
-    const client = this.#makeClient();
+  async #begin(): Promise<void> {
+    const client = this.#connect();
     this.#client = client;
     try {
       if (this.#resumeAfter > 0) await this.#compareHistory(client);
@@ -123,10 +122,10 @@ export class Follower {
    * A watch on an etcd that lost its data, or was restored, goes on without a word. Within one history neither the revision nor the
    * leader's term ever goes back.
    */
-  async #compareHistory(client: EtcdClient): Promise<void> {
+  async #compareHistory(client: EtcdConnection): Promise<void> {
     const { header } = await client.keys.range(
       { key: Buffer.from(FOLLOWED.from), count_only: true },
-      { deadline: Date.now() + OPENING_MS },
+      { deadline: this.#runtime.clock.now() + OPENING_MS },
     );
     if (this.#client !== client) return;
     const { cluster, term } = historyOf(header);
@@ -139,10 +138,10 @@ export class Follower {
     this.#lostHistory = true;
   }
 
-  async #list(client: EtcdClient): Promise<void> {
+  async #list(client: EtcdConnection): Promise<void> {
     const found = await client.keys.range(
       { key: Buffer.from(FOLLOWED.from), range_end: Buffer.from(FOLLOWED.to) },
-      { deadline: Date.now() + LISTING_MS },
+      { deadline: this.#runtime.clock.now() + LISTING_MS },
     );
     if (this.#client !== client) return;
     const revision = Number(found.header.revision);
@@ -206,7 +205,7 @@ export class Follower {
     return { changes, gone, haltsChanged: gone.length > 0 || ids.size !== haltsBefore.length, newest };
   }
 
-  async #open(client: EtcdClient): Promise<void> {
+  async #open(client: EtcdConnection): Promise<void> {
     this.#after(OPENING_MS, () => this.#broken(client, new Error('etcd did not open the watch in time')));
     const stream = await client.watches.watch();
     if (this.#client !== client) {
@@ -235,7 +234,7 @@ export class Follower {
     });
   }
 
-  #hear(client: EtcdClient, response: IWatchResponse): void {
+  #hear(client: EtcdConnection, response: IWatchResponse): void {
     const now = this.#runtime.clock.elapsed();
     this.#lastHeard = now;
     if (response.canceled) {
@@ -362,7 +361,7 @@ export class Follower {
   }
 
   /** Asks for progress now and then, and gives the connection up when nothing comes. */
-  #watchSilence(client: EtcdClient): void {
+  #watchSilence(client: EtcdConnection): void {
     if (this.#client !== client || this.#state !== 'following') return;
     const silence = this.#runtime.clock.elapsed() - this.#lastHeard;
     if (silence > SILENCE_MS) {
@@ -373,14 +372,14 @@ export class Follower {
     this.#after(PROGRESS_MS, () => this.#watchSilence(client));
   }
 
-  #broken(client: EtcdClient, error: unknown): void {
+  #broken(client: EtcdConnection, error: unknown): void {
     if (this.#client !== client || this.#state === 'stopped') return;
     const wasFollowing = this.#state === 'following';
     this.#state = 'broken';
     this.#drop();
     const reason = error instanceof Error ? error.message : String(error);
     if (wasFollowing) this.#events.note('etcd watch lost', { reason });
-    this.#after(this.#pauseMs * (0.5 + this.#runtime.random() / 2), () => void this.#connect());
+    this.#after(this.#pauseMs * (0.5 + this.#runtime.random() / 2), () => void this.#begin());
     this.#pauseMs = Math.min(Math.max(this.#pauseMs, FIRST_PAUSE_MS / 2) * 2, LONGEST_PAUSE_MS);
   }
 

@@ -3,7 +3,7 @@ import type { RunResult } from '../counts/shown.ts';
 import type { Runtime } from '../runtime.ts';
 import { asked } from './asked.ts';
 import { type AuditOptions, AuditWriter } from './audit-writer.ts';
-import type { EtcdClient } from './client.ts';
+import type { EtcdConnection } from './client.ts';
 import { ENDED, ENDED_WAITING, endOf, timedId, timeOfId } from './keys.ts';
 import type { Origin, Page, PastRun, StoredPolicy, WrittenEnd } from './store.ts';
 import { decode, encode, type PastRunValue, readPastRun } from './value.ts';
@@ -53,12 +53,12 @@ export interface History {
 
 /** The history in etcd. Runs are put into it by `EtcdStore`, in the transaction that ends them. */
 export class EtcdHistory implements History {
-  readonly #client: EtcdClient;
+  readonly #client: EtcdConnection;
 
   readonly #audit: AuditWriter;
   readonly #audited: () => void;
 
-  constructor(client: EtcdClient, { random }: Pick<Runtime, 'random'>, { auditKey, audited = () => undefined }: AuditOptions = {}) {
+  constructor(client: EtcdConnection, { random }: Pick<Runtime, 'random'>, { auditKey, audited = () => undefined }: AuditOptions = {}) {
     this.#client = client;
     this.#audit = new AuditWriter(random, auditKey);
     this.#audited = audited;

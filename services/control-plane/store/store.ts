@@ -139,6 +139,8 @@ export interface Store {
   /** Makes this replica known to the others until `withdraw`. */
   register(id: string, url: string): Promise<void>;
   withdraw(): Promise<void>;
+  /** The newest revision, asked now. */
+  revision(): Promise<number>;
   /** Whether the store answers, asked now. */
   ping(): Promise<boolean>;
   close(): void;

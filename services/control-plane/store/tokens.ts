@@ -1,7 +1,7 @@
 import type { ICompare, IKeyValue, IRequestOp } from 'etcd3';
 import type { StoredToken, TokenRecord } from '../access/issued.ts';
 import { asked } from './asked.ts';
-import type { EtcdClient } from './client.ts';
+import type { EtcdConnection } from './client.ts';
 import { endOf, PRINCIPALS } from './keys.ts';
 import type { AuditAction, Origin } from './store.ts';
 import { encode, readToken, type TokenValue } from './value.ts';
@@ -18,7 +18,7 @@ export interface TokenChange {
 }
 
 export interface TokenStoreParts {
-  readonly client: EtcdClient;
+  readonly client: EtcdConnection;
   /** Runs changes and their audit entry in one transaction; whether the comparison held. */
   readonly audited: (compare: ICompare, change: IRequestOp, entry: TokenChange, origin: Origin) => Promise<boolean>;
   /** A lease without keep-alive of so many seconds. */
