@@ -20,15 +20,19 @@ export interface Selector {
   readonly labels?: Readonly<Record<string, string>>;
 }
 
-/** An apply as etcd has, or had it. */
-export interface Committed extends Apply {
+/** What etcd has of a policy, or had. */
+export interface Held {
   readonly revision: number;
   /** The simulation's time of its commit. */
   readonly at: number;
-  /** Milliseconds since the epoch, by the clock of the replica that took it. */
-  readonly appliedAt: number;
   /** When it was replaced or removed. */
   over: { readonly revision: number; readonly at: number } | undefined;
+}
+
+/** An apply as etcd has, or had it. */
+export interface Committed extends Apply, Held {
+  /** Milliseconds since the epoch, by the clock of the replica that took it. */
+  readonly appliedAt: number;
 }
 
 export const NAMES = ['one', 'two', 'three', 'four'] as const;
@@ -89,6 +93,8 @@ export class History {
   readonly byTag = new Map<string, Committed>();
   /** All commits of a policy, oldest first. */
   readonly byName = new Map<string, Committed[]>();
+  /** What is kept of policies that have ended, until they are applied again, deleted or swept. */
+  readonly ended = new Map<string, Held[]>();
   /** What etcd has of the injections: by run (`<policy>/<when it was applied>`) and epoch. */
   readonly kept = new Map<string, number>();
   readonly halts = new HaltHistory();
@@ -117,6 +123,11 @@ export class History {
     this.#applies.set(apply.tag, apply);
   }
 
+  /** All that etcd had under the name, policies in force and ended ones. */
+  held(name: string): readonly Held[] {
+    return [...(this.byName.get(name) ?? []), ...(this.ended.get(name) ?? [])];
+  }
+
   current(name: string): Committed | undefined {
     const last = this.byName.get(name)?.at(-1);
     return last?.over === undefined ? last : undefined;
@@ -130,16 +141,24 @@ export class History {
     if (!key.startsWith(POLICIES)) return;
     const name = key.slice(POLICIES.length);
     const before = this.current(name);
-    if (before !== undefined) before.over = { revision, at };
+    const past = this.ended.get(name)?.at(-1);
+    for (const held of [before, past]) if (held !== undefined) held.over ??= { revision, at };
     if (type === 'DELETE') {
       if (before !== undefined) this.#judgeRemoval(before, at);
       return;
     }
     const value = JSON.parse(kv.value.toString()) as {
       appliedAt: number;
+      ended?: { reason: string };
       policy: { spec: { rules: { fault: { abort: { body: string } } }[] } };
     };
     const tag = value.policy.spec.rules[0]?.fault.abort.body ?? '';
+    if (value.ended !== undefined) {
+      if (before?.tag !== tag) throw new Error(`an end was written of ${tag}, which was not in force`);
+      this.#judgeEnd(before, value.ended.reason);
+      this.ended.set(name, [...(this.ended.get(name) ?? []), { revision, at, over: undefined }]);
+      return;
+    }
     const apply = this.#applies.get(tag);
     if (apply === undefined) throw new Error(`etcd has an apply that nobody sent: ${tag}`);
     if (!this.#clocks().some((now) => value.appliedAt <= now + MOST_AHEAD_MS && value.appliedAt > now - LONGEST_WRITE_MS)) {
@@ -167,6 +186,12 @@ export class History {
     }
     const ended = durationSeconds > 0 && at >= since + durationSeconds * 1000;
     if (!ended) throw new Error(`${tag} went from etcd, and nobody asked for that`);
+  }
+
+  /** An end is written when the time is over, by the clock of a replica, which may have jumped. */
+  #judgeEnd({ tag, durationSeconds, appliedAt }: Committed, reason: string): void {
+    const over = durationSeconds > 0 && this.#clocks().some((now) => now >= appliedAt + durationSeconds * 1000);
+    if (reason !== 'expired' || !over) throw new Error(`${tag} was ended as ${reason}, and nobody asked for that`);
   }
 
   #keep(key: string, value: Buffer): void {

@@ -109,8 +109,8 @@ export class Writer {
       if (answer?.status !== 200) return;
       this.acknowledged++;
       const revision = Number((bodyOf(answer) as { resourceVersion: string }).resourceVersion);
-      const gone = this.#history.byName.get(name)?.some(({ over }) => over?.revision === revision);
-      if (gone !== true) this.#fail(new Violation(`the removal of ${name} was acknowledged at revision ${revision}, and etcd has none`));
+      const gone = this.#history.held(name).some(({ over }) => over?.revision === revision);
+      if (!gone) this.#fail(new Violation(`the removal of ${name} was acknowledged at revision ${revision}, and etcd has none`));
     });
   }
 
@@ -119,7 +119,7 @@ export class Writer {
     const asked = this.#scheduler.now;
     this.#ask(replica, 'GET', `/v1/policies/${name}`, undefined, (answer) => {
       if (answer === undefined || answer.by === '' || (answer.status !== 200 && answer.status !== 404)) return;
-      const all = this.#history.byName.get(name) ?? [];
+      const all = this.#history.held(name);
       if (answer.status === 404) {
         const always = all.some(({ at, over }) => at <= asked && over === undefined);
         if (always) this.#fail(new Violation(`${name} was not found, and is there since before it was asked for`));
