@@ -4,6 +4,7 @@ import { z } from '@hono/zod-openapi';
 import { pathText } from '../policy/problems.ts';
 import { ROLES, type Token } from './api/auth.ts';
 import { ConfigError, type Environment, oneOf, url, whole } from './environment.ts';
+import { type PrometheusConfig, readPrometheus } from './stop-conditions/settings.ts';
 import type { EtcdConfig } from './store/client.ts';
 import { readEtcd } from './store/settings.ts';
 
@@ -31,6 +32,8 @@ export interface Config {
   /** How long runs that ended are kept, in days, and how many of them; 0 = no limit. */
   readonly historyKeepDays: number;
   readonly historyKeepRuns: number;
+  /** Where stop conditions are asked for; undefined = nowhere. */
+  readonly prometheus: PrometheusConfig | undefined;
 }
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
@@ -75,6 +78,7 @@ export function readConfig(env: Environment): Config {
     auditKeepEntries: whole('HFI_AUDIT_KEEP_ENTRIES', env.HFI_AUDIT_KEEP_ENTRIES ?? '100000', 0, 10_000_000),
     historyKeepDays: whole('HFI_HISTORY_KEEP_DAYS', env.HFI_HISTORY_KEEP_DAYS ?? '30', 0, 36_500),
     historyKeepRuns: whole('HFI_HISTORY_KEEP_RUNS', env.HFI_HISTORY_KEEP_RUNS ?? '1000', 0, 1_000_000),
+    prometheus: readPrometheus(env),
   };
 }
 

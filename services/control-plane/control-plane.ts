@@ -22,12 +22,15 @@ import { injectedEnough } from './lifecycle/stop-reasons.ts';
 import { addGauges, makeMetrics } from './metrics.ts';
 import { Peers } from './replicas/peers.ts';
 import type { Runtime } from './runtime.ts';
+import type { Prometheus } from './stop-conditions/prometheus.ts';
+import { makeStopConditions } from './stop-conditions/stop-conditions.ts';
 import { makeClient } from './store/client.ts';
 import { EtcdStore } from './store/etcd.ts';
 import { EtcdAuditLog } from './store/etcd-audit.ts';
 import { EtcdHalts } from './store/etcd-halts.ts';
 import { Follower } from './store/follower.ts';
 import { EtcdHistory } from './store/history.ts';
+import { EtcdStopStore } from './store/stop-store.ts';
 import type { StoredPolicy } from './store/store.ts';
 
 /** The version of the control plane and of what it says of itself. */
@@ -43,6 +46,8 @@ export interface Surroundings {
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly fetch: typeof fetch;
+  /** Who is asked for stop conditions; undefined = nobody. */
+  readonly prometheus?: Prometheus | undefined;
 }
 
 export interface ControlPlane {
@@ -54,7 +59,7 @@ export interface ControlPlane {
 }
 
 /** Puts one replica together. Everything that it takes from outside is in `surroundings`. */
-export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundings): ControlPlane {
+export function makeControlPlane({ config, runtime, log, fetch: ask, prometheus }: Surroundings): ControlPlane {
   const client = makeClient(config.etcd);
   const auditKey = config.auditKey === undefined ? undefined : new AuditKey(config.auditKey);
   const audited = (): void => sealer.soon();
@@ -96,6 +101,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     },
     changed: (changes) => {
       counting.counts.change(changes);
+      stopConditions.change(changes);
       fleet.change(changes);
       if (!followed) return;
       for (const change of changes) {
@@ -151,6 +157,20 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     log,
   });
 
+  const stopConditions = makeStopConditions({
+    prometheus,
+    store: new EtcdStopStore(client),
+    config,
+    runtime,
+    current: (policy) => follower.policies.get(policy),
+    stopped: (stored, end) => {
+      // Without waiting for the store, which may be what is gone.
+      fleet.reconsider(stored.policy.metadata.name);
+      void lifecycle.ending.end(stored, end);
+    },
+    log,
+  });
+
   const haltEvents = new HaltEvents((event) => events.tell(event));
   const halts: Halts = new Halts({
     runtime,
@@ -167,7 +187,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
   const fleet: Fleet = new Fleet({
     runtime,
     fresh: copy.fresh,
-    over: (stored) => counting.counts.over(stored),
+    over: (stored) => (stopConditions.hasStopped(stored) ? new Set(stored.policy.spec.rules.keys()) : counting.counts.over(stored)),
     halted: (namespace) => halts.of(namespace) !== undefined,
     measureCompile: (milliseconds) => metrics.compile.observe(milliseconds / 1000),
     woken: () => metrics.wakes.inc(),
@@ -202,6 +222,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     copy,
     fleet,
     counts: counting.counts,
+    stopConditions,
     halts,
     haltStore,
     peers,
@@ -245,7 +266,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask }: Surroundi
     async drain() {
       serving = false;
       fleet.drain();
-      await Promise.all([store.withdraw(), counting.flush()]);
+      await Promise.all([store.withdraw(), counting.flush(), stopConditions.stop()]);
     },
     async stop() {
       follower.stop();

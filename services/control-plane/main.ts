@@ -4,6 +4,7 @@ import { type ControlPlane, makeControlPlane } from './control-plane.ts';
 import { ConfigError } from './environment.ts';
 import { makeLog } from './log.ts';
 import { systemRuntime } from './runtime.ts';
+import { HttpPrometheus } from './stop-conditions/prometheus.ts';
 
 /** The process: configuration in, sockets open, signals obeyed. */
 
@@ -22,7 +23,8 @@ function configured(): Config {
 
 const config = configured();
 const log = makeLog(config.logLevel, config.replica);
-const controlPlane = makeControlPlane({ config, runtime: systemRuntime, log, fetch });
+const prometheus = config.prometheus && new HttpPrometheus(config.prometheus);
+const controlPlane = makeControlPlane({ config, runtime: systemRuntime, log, fetch, prometheus });
 controlPlane.start();
 
 const server = serve({ fetch: controlPlane.fetch, hostname: config.host, port: config.port }, ({ address, port, family }) => {

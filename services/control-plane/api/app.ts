@@ -21,6 +21,7 @@ import { reportRoutes, reportSchema } from './reports.ts';
 import { rolloutRoutes } from './rollout.ts';
 import { rulesetRoutes } from './ruleset.ts';
 import { statusRoutes } from './status.ts';
+import { stopConditionRoutes } from './stop-conditions.ts';
 
 /** The type of the whole API, for the typed client `hc<AppType>`. */
 export type AppType = ReturnType<typeof makeApp>;
@@ -60,6 +61,7 @@ export function makeApp(parts: Parts) {
     .route('/', rulesetRoutes(parts))
     .route('/', reportRoutes(parts))
     .route('/', policyCountRoutes(parts))
+    .route('/', stopConditionRoutes(parts))
     .route('/', proxyRoutes(parts))
     .route('/', rolloutRoutes(parts))
     .route('/', haltRoutes(parts))

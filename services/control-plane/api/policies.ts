@@ -167,6 +167,7 @@ export function policyRoutes(parts: Parts) {
 
   const write = async (c: Context<Env>, policy: Policy, intent: Intent, dryRun: boolean) => {
     refuseOverfull(parts, policy);
+    const stops = await checkStops(parts, policy);
     const { result, stored } = await writePolicy(parts, policy, intent, origin(c, runtime), dryRun);
     const now = runtime.clock.now();
     const { selector } = policy.spec;
@@ -174,7 +175,7 @@ export function policyRoutes(parts: Parts) {
     const { proxies, misses } = dryRun
       ? await selectedAnywhere(parts, selector, c)
       : { proxies: parts.fleet.selectedBy(selector), misses: [] };
-    const warnings = [...warningsFor(policy), ...misses];
+    const warnings = [...warningsFor(policy), ...stops, ...misses];
     return {
       etag: etag(stored),
       body: { result, policy: asResource(stored, now, parts.fleet), warnings, proxies, ...(dryRun ? { dryRun: true } : {}) },
@@ -233,6 +234,14 @@ function refuseOverfull(parts: Parts, policy: Policy): void {
     'too-large',
     `With this policy the ruleset of proxy ${JSON.stringify(overfull.proxy)} would have ${sizes}: select fewer proxies, write fewer rules or shorter bodies, or delete another policy.`,
   );
+}
+
+/** Asks the queries of `stopWhen` once. @returns warnings @throws Problem `invalid` */
+async function checkStops({ stopConditions }: Parts, policy: Policy): Promise<readonly string[]> {
+  const { errors, warnings } = await stopConditions.check(policy);
+  const [first] = errors;
+  if (first !== undefined) throw new Problem('invalid', `${first.path} ${first.message}.`, { errors });
+  return warnings;
 }
 
 /** Names of the connected proxies of all replicas that a selector names, in order; if there are none, what it may have meant. */
