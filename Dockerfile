@@ -12,6 +12,8 @@ ENV NODE_ENV=production
 # etcd3 reads its protocol from the folder beside the program's.
 COPY --from=build /build/dist/proto /app/proto
 COPY --from=build /build/dist/control-plane/main.cjs /app/control-plane/main.cjs
+# Requests are explained by the module that the proxies run.
+COPY --from=build /build/dist/filter/plugin.wasm /app/filter/plugin.wasm
 USER 10001:10001
 EXPOSE 8080
 ENTRYPOINT ["node", "/app/control-plane/main.cjs"]

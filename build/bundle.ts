@@ -1,10 +1,11 @@
-import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { create } from 'tar';
 import { buildControlPlane, bundleProgram } from './control-plane.ts';
+import { buildFilter } from './filter.ts';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -15,7 +16,7 @@ export const BUNDLE = join(ROOT, 'dist', 'bundle.tgz');
 const MOST_BYTES = 700 * 1024;
 
 /**
- * Makes the tarball: `control-plane/main.cjs` and `etcd-upkeep/main.cjs` with `proto/` beside them, and `demo/`. The same sources give the
+ * Makes the tarball: `control-plane/main.cjs` and `etcd-upkeep/main.cjs` with `proto/` beside them, the filter, which the control plane explains requests by, and `demo/`. The same sources give the
  * same bytes: files are sorted and carry no time, owner or machine.
  *
  * @returns the tarball's path
@@ -24,6 +25,8 @@ export async function buildBundle(to = BUNDLE): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'hfi-bundle-'));
   try {
     await buildControlPlane(join(folder, 'control-plane', 'main.cjs'));
+    await mkdir(join(folder, 'filter'));
+    await copyFile((await buildFilter()).path, join(folder, 'filter', 'plugin.wasm'));
     // It finds etcd3's protocol beside its folder too.
     await bundleProgram(join(ROOT, 'services', 'etcd-upkeep', 'main.ts'), join(folder, 'etcd-upkeep', 'main.cjs'));
     for (const part of ['frontend', 'backend']) {

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { apiPage } from './docs/api.ts';
 import { cliPage } from './docs/cli.ts';
+import { guardrailsPage } from './docs/guardrails.ts';
 import { lifecyclePage } from './docs/lifecycle.ts';
 import { policyPage } from './docs/policy.ts';
 import { policySchemaFile } from './docs/schema.ts';
@@ -14,6 +15,7 @@ const ROOT = new URL('../', import.meta.url);
 export const PAGES: ReadonlyMap<string, () => string | Promise<string>> = new Map<string, () => string | Promise<string>>([
   ['docs/reference/api.md', apiPage],
   ['docs/reference/cli.md', cliPage],
+  ['docs/reference/guardrails.md', guardrailsPage],
   ['docs/reference/lifecycle.md', lifecyclePage],
   ['docs/reference/policy.md', policyPage],
   ['docs/reference/policy.schema.json', policySchemaFile],

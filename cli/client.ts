@@ -82,7 +82,17 @@ export async function* watchEvents(target: Target): AsyncGenerator<ServerSentEve
   }
 }
 
+/** What Node says of a certificate that it can't trust (`X509_V_ERR_…` of OpenSSL). */
+const UNTRUSTED = /CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|ALTNAME/;
+
 function unreachable({ url, timeoutMs }: Target, error: NodeJS.ErrnoException): Failure {
+  if (UNTRUSTED.test(error.code ?? '')) {
+    const hint = 'set NODE_EXTRA_CA_CERTS to the file of the authority that made it, and name the control plane as the certificate does';
+    return new Failure(
+      `The control plane at ${url} was not asked: its certificate is not trusted here (${error.code}): ${hint}.`,
+      EXIT.noServer,
+    );
+  }
   const what =
     error.code === 'ETIMEDOUT'
       ? `The control plane at ${url} did not answer within ${timeoutMs / 1000} s`

@@ -18,6 +18,8 @@ export const COMMANDS: Readonly<Record<string, Load>> = {
   'context list': () => import('./commands/context/list.ts'),
   'context use': () => import('./commands/context/use.ts'),
   doctor: () => import('./commands/doctor.ts'),
+  explain: () => import('./commands/explain.ts'),
+  guardrails: () => import('./commands/guardrails.ts'),
   halt: () => import('./commands/halt.ts'),
   logs: () => import('./commands/logs.ts'),
   metrics: () => import('./commands/metrics.ts'),
@@ -39,6 +41,9 @@ export const COMMANDS: Readonly<Record<string, Load>> = {
   'sandbox up': () => import('./commands/sandbox/up.ts'),
   status: () => import('./commands/status.ts'),
   test: () => import('./commands/test.ts'),
+  'token create': () => import('./commands/token/create.ts'),
+  'token list': () => import('./commands/token/list.ts'),
+  'token revoke': () => import('./commands/token/revoke.ts'),
 };
 
 /** One line on each command, for the overview: the commands themselves are not loaded for it. A test compares them. */
@@ -54,6 +59,8 @@ export const SUMMARIES: Readonly<Record<string, string>> = {
   'context list': 'List the contexts.',
   'context use': 'Make a context the current one.',
   doctor: 'Look at everything that must work, and say what to do about what does not.',
+  explain: 'Tell whether a request would be faulted, by which rule, and why not by the others.',
+  guardrails: 'Show what no policy may go beyond.',
   halt: 'Stop all injection at once, and refuse policies until hfi resume.',
   logs: 'Show the logs of the filter or of a part of the stack.',
   metrics: 'Show what each proxy injected: its three fault metrics.',
@@ -75,4 +82,7 @@ export const SUMMARIES: Readonly<Record<string, string>> = {
   'sandbox up': 'Run etcd, the control plane and a demo behind real Envoys on this machine.',
   status: 'Show on one screen how everything is.',
   test: 'Prove on the live cluster that faults work: break the demo app, see it, and mend it.',
+  'token create': 'Make a token and print it, once.',
+  'token list': 'List the issued tokens, without what they are.',
+  'token revoke': 'End tokens at once.',
 };

@@ -56,17 +56,24 @@ function comparisonInWords(what: string, { ignoreCase, present, ...one }: Record
 }
 
 /** `delay 2s, then abort with 503, for 12.5 % of them`. */
-export function faultInWords({ percentage, start_delay_ms, duration_seconds, sticky, ifStatus, ...kinds }: Rule['fault']): string {
+export function faultInWords({ percentage, start_delay_ms, duration_seconds, sticky, ...others }: Rule['fault']): string {
+  const told = Object.entries(others).filter(([, value]) => value !== undefined);
   const steps = [
     ...(start_delay_ms === 0 ? [] : [`wait ${start_delay_ms} ms`]),
-    ...Object.entries(kinds).flatMap(([kind, value]) => (value === undefined ? [] : [kindInWords(kind, value, kinds)])),
+    ...told.filter(([field]) => !CONDITION.test(field)).map(([kind, value]) => kindInWords(kind, value, others)),
   ];
-  return `${steps.join(', then ')}${statusInWords(ifStatus)}${shareInWords(percentage)}${stickyInWords(sticky)}`;
+  const conditions = told.filter(([field]) => CONDITION.test(field)).map(([field, value]) => conditionInWords(field, value));
+  return `${steps.join(', then ')}${conditions.join('')}${shareInWords(percentage)}${stickyInWords(sticky)}`;
 }
 
-function statusInWords(wanted: Rule['fault']['ifStatus']): string {
-  if (wanted === undefined) return '';
-  return `, if the answer is ${typeof wanted === 'number' ? wanted : `${wanted.from} to ${wanted.to}`}`;
+/** A field of a fault that says only when it is done is called so; any other says what is done. */
+const CONDITION = /^if(?=[A-Z])/;
+
+/** `ifStatus` is `, if status 404`, or `, if status from 200 to 299`. */
+function conditionInWords(field: string, value: unknown): string {
+  const what = field.replace(CONDITION, '').replace(/(?<=[a-z])(?=[A-Z])/g, ' ');
+  const parts = typeof value === 'object' && value !== null ? Object.entries(value).flat() : [value];
+  return `, if ${what.toLowerCase()} ${parts.map(String).join(' ')}`;
 }
 
 function stickyInWords(sticky: Rule['fault']['sticky']): string {

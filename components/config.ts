@@ -1,6 +1,7 @@
 import { RunError } from '@pulumi/pulumi';
 import { z } from 'zod';
 import { parseDuration } from '../services/policy/duration.ts';
+import { guardrails } from '../services/policy/guardrails.ts';
 import { fieldErrors } from '../services/policy/problems.ts';
 import { images } from './images.ts';
 import { isSchedule } from './schedule.ts';
@@ -88,6 +89,34 @@ const etcd = z.strictObject({
     .describe('An etcd that is there already. Then none is made.'),
 });
 
+const tokenReview = z.strictObject({
+  audience: z.string().min(1).default('hfi').describe('Whom a token must be made for: `kubectl create token NAME --audience hfi`.'),
+  roles: z
+    .array(
+      z
+        .strictObject({
+          user: z.string().min(1).optional().describe('The user with this name.'),
+          group: z.string().min(1).optional().describe('Everybody of this group.'),
+          serviceAccount: z
+            .string()
+            .regex(/^(\*|[a-z0-9-]+)\/(\*|[a-z0-9.-]+)$/, 'must be namespace/name, each perhaps *')
+            .optional()
+            .describe('This account, as `namespace/name`; each may be `*`.'),
+          role: z.enum(['admin', 'editor', 'viewer', 'proxy']).describe('What they may do.'),
+          namespaces: z
+            .union([z.literal('own'), z.array(namespaceName).min(1)], 'must be a list of namespaces, or own')
+            .optional()
+            .describe("The only namespaces that it is for; `own` = the service account's. Missing: every namespace."),
+        })
+        .refine(
+          ({ user, group, serviceAccount }) => [user, group, serviceAccount].filter((one) => one !== undefined).length === 1,
+          'needs exactly one of user, group and serviceAccount',
+        ),
+    )
+    .min(1)
+    .describe('Who is let in, as what. The first entry that names somebody decides.'),
+});
+
 const audit = z.strictObject({
   keepDays: z.int().min(0).max(36_500).default(90).describe('How long its entries stay, in days; 0 = no limit.'),
   keepEntries: z
@@ -107,6 +136,23 @@ const controlPlane = z.strictObject({
   replicas: z.int().min(1).max(9).default(2).describe('Replicas; any of them answers anything.'),
   image: image.optional().describe('A prebuilt image (see `Dockerfile`) in place of the stock Node image and the bundle.'),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('What is logged.'),
+  inMesh: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Gives the control plane a sidecar: mutual TLS with the proxies, each of which is of the namespace that its certificate says, and an AuthorizationPolicy for each group of routes. Pod Security is then no longer enforced in the system namespace, as the sidecar needs more than "restricted" allows.',
+    ),
+  revision: z.string().min(1).optional().describe("With `inMesh`: the mesh's revision (`istio.io/rev`), where it has revisions."),
+  tls: z
+    .strictObject({
+      secret: z
+        .string()
+        .min(1)
+        .describe('A Secret of the type `kubernetes.io/tls` in the system namespace; the pods wait until it is there.'),
+    })
+    .optional()
+    .describe('Serves the API over TLS too, on port 8443. A changed certificate is taken over without a restart.'),
+  tokenReview: tokenReview.optional().describe("Lets the cluster's own users and service accounts in, by their tokens."),
   audit: audit.prefault({}).describe('Who changed what (`hfi audit`). The oldest entries are removed; the rest can still be verified.'),
   history: history.prefault({}).describe('What policies did that are over (`hfi policy history`).'),
 });
@@ -171,6 +217,11 @@ export const stackSchema = z.strictObject({
   mesh: mesh.prefault({}).describe('What the mesh gets.'),
   demo: demo.prefault({}).describe('A demo app to break.'),
   monitoring: monitoring.prefault({}).describe('What watches HFI itself.'),
+  guardrails: guardrails
+    .optional()
+    .describe(
+      'What no policy may go beyond, whoever applies it ([reference](guardrails.md)). Missing: nothing but the namespaces of the system is closed.',
+    ),
   images: imageTable.prefault({}).describe('Every image there is, by exact tag; a digest may follow (`name:tag@sha256:…`).'),
 });
 

@@ -2,9 +2,11 @@ import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import type { Bundle } from './bundle.ts';
 import { containerResources } from './container-resources.ts';
-import { type CredentialsState, TOKEN_NAMES } from './credentials.ts';
+import { type CredentialsState, type RotatingToken, TOKEN_NAMES } from './credentials.ts';
 import { labels, podSelector } from './labels.ts';
+import { type PodAddition, together } from './pod-addition.ts';
 import { restrictedContainer, restrictedPod } from './pod-security.ts';
+import { proxyTokenOf } from './proxy-token.ts';
 import { spread } from './scheduling.ts';
 
 export const CONTROL_PLANE = 'hfi-control-plane';
@@ -15,6 +17,8 @@ const TOKENS = '/etc/hfi/tokens';
 const LEAVING_SECONDS = 5;
 /** Seconds for answers under way after that. */
 const DRAIN_SECONDS = 10;
+/** Both: how long what stands before the pod must go on. */
+export const ENDING_SECONDS: number = LEAVING_SECONDS + DRAIN_SECONDS;
 
 export interface ControlPlaneArgs {
   readonly namespace: pulumi.Input<string>;
@@ -31,13 +35,19 @@ export interface ControlPlaneArgs {
     readonly login?: 'certificate' | 'password';
   };
   readonly tokens: pulumi.Input<CredentialsState['tokens']>;
+  /** Namespaces whose proxies have a token of their own. */
+  readonly meshNamespaces: readonly string[];
+  /** The port at which replicas ask one another; the API's own if not given. */
+  readonly peerPort?: number | undefined;
+  /** What options add to its pods. */
+  readonly additions: readonly PodAddition[];
   readonly audit: { readonly keepDays: number; readonly keepEntries: number; readonly key: pulumi.Input<string> };
   readonly history: { readonly keepDays: number; readonly keepRuns: number };
   /** Seconds until it must be ready. */
   readonly readySeconds: number;
 }
 
-/** The control plane: any replica answers anything; what it knows is in etcd. It needs nothing of the Kubernetes API. */
+/** The control plane: any replica answers anything; what it knows is in etcd. It needs nothing of the Kubernetes API but, if asked to, reviews of tokens. */
 export class ControlPlane extends pulumi.ComponentResource {
   /** Its address inside the cluster. */
   readonly endpoint: pulumi.Output<string>;
@@ -49,11 +59,15 @@ export class ControlPlane extends pulumi.ComponentResource {
     const own = { parent: this };
     const metadata = { name: CONTROL_PLANE, namespace: args.namespace, labels: labels(CONTROL_PLANE) };
 
+    const added = together(args.additions);
     const tokens = new k8s.core.v1.Secret(
       'tokens',
       {
         metadata: { namespace: args.namespace, labels: labels(CONTROL_PLANE) },
-        stringData: { 'tokens.json': pulumi.output(args.tokens).apply(tokensFile), 'audit.key': args.audit.key },
+        stringData: {
+          'tokens.json': pulumi.output(args.tokens).apply((all) => tokensFile(all, args.meshNamespaces)),
+          'audit.key': args.audit.key,
+        },
       },
       own,
     );
@@ -69,11 +83,12 @@ export class ControlPlane extends pulumi.ComponentResource {
           selector: { matchLabels: podSelector(CONTROL_PLANE) },
           template: {
             metadata: {
-              labels: labels(CONTROL_PLANE),
+              labels: { ...labels(CONTROL_PLANE), ...added.labels },
               annotations: {
                 'prometheus.io/scrape': 'true',
                 'prometheus.io/port': String(CONTROL_PLANE_PORT),
                 'prometheus.io/path': '/metrics',
+                ...added.annotations,
               },
             },
             spec: podSpec(args, account.metadata.name, tokens.metadata.name),
@@ -87,7 +102,10 @@ export class ControlPlane extends pulumi.ComponentResource {
       {
         metadata,
         // The port's name tells Istio that it is HTTP.
-        spec: { selector: podSelector(CONTROL_PLANE), ports: [{ name: 'http', port: CONTROL_PLANE_PORT, targetPort: 'http' }] },
+        spec: {
+          selector: podSelector(CONTROL_PLANE),
+          ports: [{ name: 'http', port: CONTROL_PLANE_PORT, targetPort: 'http' }, ...added.servicePorts],
+        },
       },
       { ...own, dependsOn: [deployment] },
     );
@@ -102,27 +120,41 @@ export class ControlPlane extends pulumi.ComponentResource {
   }
 }
 
-/** Every token that is good, with its role: those of the last rotation too, so that nobody is shut out while the new ones spread. */
-export function tokensFile(tokens: CredentialsState['tokens']): string {
-  const entries = TOKEN_NAMES.flatMap((role) => {
-    const { current, previous } = tokens[role];
-    const now = { name: role, role, token: current };
-    return previous === current ? [now] : [now, { name: `${role}-before-rotation`, role, token: previous }];
-  });
-  return JSON.stringify(entries);
+/**
+ * Every token that is good, with its role: those of the last rotation too, so that nobody is shut out while the new ones spread. Each mesh namespace
+ * has one for its proxies. The one that these are made of is good as well, for sidecars that an earlier version configured; it is in no namespace but
+ * the system's.
+ */
+export function tokensFile(tokens: CredentialsState['tokens'], meshNamespaces: readonly string[]): string {
+  const of = (name: string, secret: RotatingToken, entry: (token: string) => object): object[] => {
+    const { current, previous } = secret;
+    const now = { name, ...entry(current) };
+    return previous === current ? [now] : [now, { name: `${name}-before-rotation`, ...entry(previous) }];
+  };
+  return JSON.stringify([
+    ...TOKEN_NAMES.flatMap((role) => of(role, tokens[role], (token) => ({ role, token }))),
+    ...meshNamespaces.flatMap((namespace) =>
+      of(`proxy-${namespace}`, tokens.proxy, (secret) => ({
+        role: 'proxy',
+        namespaces: [namespace],
+        token: proxyTokenOf(namespace, secret),
+      })),
+    ),
+  ]);
 }
 
 function podSpec(args: ControlPlaneArgs, account: pulumi.Input<string>, tokens: pulumi.Input<string>): k8s.types.input.core.v1.PodSpec {
   const unpacked = 'bundle' in args.program ? args.program.bundle.pod() : undefined;
   const image = 'bundle' in args.program ? args.program.nodeImage : args.program.image;
   const { endpoints, secret, login = 'certificate' } = args.etcd;
+  const added = together(args.additions);
   return {
     serviceAccountName: account,
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     ...(args.pullSecret === undefined ? {} : { imagePullSecrets: [{ name: args.pullSecret }] }),
     securityContext: restrictedPod,
-    terminationGracePeriodSeconds: LEAVING_SECONDS + DRAIN_SECONDS + 5,
+    terminationGracePeriodSeconds: ENDING_SECONDS + 5,
     ...spread(CONTROL_PLANE),
     ...(unpacked === undefined ? {} : { initContainers: [unpacked.initContainer] }),
     containers: [
@@ -133,9 +165,10 @@ function podSpec(args: ControlPlaneArgs, account: pulumi.Input<string>, tokens: 
         env: [
           { name: 'NODE_ENV', value: 'production' },
           { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
+          { name: 'HFI_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
           { name: 'HFI_REPLICA', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
           { name: 'HFI_LISTEN', value: `0.0.0.0:${CONTROL_PLANE_PORT}` },
-          { name: 'HFI_ADVERTISE_URL', value: `http://$(POD_IP):${CONTROL_PLANE_PORT}` },
+          { name: 'HFI_ADVERTISE_URL', value: `http://$(POD_IP):${args.peerPort ?? CONTROL_PLANE_PORT}` },
           { name: 'HFI_LOG_LEVEL', value: args.logLevel },
           { name: 'HFI_DRAIN_MS', value: String(DRAIN_SECONDS * 1000) },
           { name: 'HFI_TOKENS_FILE', value: `${TOKENS}/tokens.json` },
@@ -146,8 +179,9 @@ function podSpec(args: ControlPlaneArgs, account: pulumi.Input<string>, tokens: 
           { name: 'HFI_HISTORY_KEEP_RUNS', value: String(args.history.keepRuns) },
           { name: 'HFI_ETCD_ENDPOINTS', value: pulumi.output(endpoints).apply((all) => all.join(',')) },
           ...etcdLogin(secret, login),
+          ...added.env,
         ],
-        ports: [{ name: 'http', containerPort: CONTROL_PLANE_PORT }],
+        ports: [{ name: 'http', containerPort: CONTROL_PLANE_PORT }, ...added.ports],
         startupProbe: probe('/healthz', 1, 60),
         livenessProbe: probe('/healthz', 10, 3),
         readinessProbe: probe('/readyz', 2, 2),
@@ -158,6 +192,7 @@ function podSpec(args: ControlPlaneArgs, account: pulumi.Input<string>, tokens: 
           ...(unpacked === undefined ? [] : [unpacked.mount]),
           { name: 'tokens', mountPath: TOKENS, readOnly: true },
           ...(secret === undefined ? [] : [{ name: 'etcd', mountPath: TLS, readOnly: true }]),
+          ...added.mounts,
         ],
       },
     ],
@@ -165,6 +200,7 @@ function podSpec(args: ControlPlaneArgs, account: pulumi.Input<string>, tokens: 
       ...(unpacked?.volumes ?? []),
       { name: 'tokens', secret: { secretName: tokens, defaultMode: 0o440 } },
       ...(secret === undefined ? [] : [{ name: 'etcd', secret: { secretName: secret, defaultMode: 0o440 } }]),
+      ...added.volumes,
     ],
   };
 }

@@ -13,8 +13,8 @@ export interface MeshFilterArgs {
     /** Its host name inside the cluster, such as `hfi-control-plane.boifi.svc.cluster.local`. */
     readonly host: pulumi.Input<string>;
     readonly port: number;
-    /** A token of the role `proxy`. */
-    readonly token: pulumi.Input<string>;
+    /** A token of the role `proxy`, or what gives each namespace one of its own. */
+    readonly token: pulumi.Input<string> | ((namespace: string) => pulumi.Input<string>);
   };
   /** How long a proxy goes on faulting without hearing from the control plane, in milliseconds. */
   readonly leaseMs: number;
@@ -54,7 +54,7 @@ export class MeshFilter extends pulumi.ComponentResource {
               // The name that Istio gives to the cluster of a Service's port.
               cluster: pulumi.interpolate`outbound|${port}||${host}`,
               authority: pulumi.interpolate`${host}:${port}`,
-              token: pulumi.secret(token),
+              token: pulumi.secret(typeof token === 'function' ? pulumi.output(namespace).apply(token) : token),
               leaseMs: args.leaseMs,
               maxDelayedRequests: args.maxDelayedRequests,
             },

@@ -9,6 +9,8 @@ export interface MonitoringArgs {
   /** Namespaces whose sidecars have the filter. */
   readonly meshNamespaces: readonly string[];
   readonly ownEtcd: boolean;
+  /** The name of the port at which the control plane's metrics are read. */
+  readonly controlPlanePort: string;
   /** Whether the Prometheus operator is there, without which there are no PodMonitors and alert rules. */
   readonly operator: boolean;
   /** Labels by which the operator chooses PodMonitors and alert rules. */
@@ -45,13 +47,13 @@ export class Monitoring extends pulumi.ComponentResource {
 }
 
 /** What Prometheus reads, by the PodMonitors' names. */
-function podMonitors({ ownEtcd, meshNamespaces }: MonitoringArgs): Record<string, object> {
+function podMonitors({ ownEtcd, controlPlanePort, meshNamespaces }: MonitoringArgs): Record<string, object> {
   const part = (name: string, port: string): object => ({
     selector: { matchLabels: podSelector(name) },
     podMetricsEndpoints: [{ port, path: '/metrics' }],
   });
   return {
-    'hfi-control-plane': part('hfi-control-plane', 'http'),
+    'hfi-control-plane': part('hfi-control-plane', controlPlanePort),
     ...(ownEtcd ? { 'hfi-etcd': part('hfi-etcd', 'metrics') } : {}),
     'hfi-sidecars': {
       namespaceSelector: { matchNames: meshNamespaces },

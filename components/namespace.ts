@@ -7,6 +7,8 @@ export interface NamespaceArgs {
   readonly name: string;
   /** `mesh`: Istio puts a sidecar into its pods. `system`: no sidecars, and Pod Security "restricted" is enforced. */
   readonly kind: 'mesh' | 'system';
+  /** Whether some of a system namespace's pods ask for a sidecar, which needs more than Pod Security "restricted" allows. */
+  readonly someInMesh?: boolean;
 }
 
 /** A namespace of our own. */
@@ -18,6 +20,7 @@ export class HfiNamespace extends pulumi.ComponentResource {
 
   constructor(name: string, args: NamespaceArgs, opts?: pulumi.ComponentResourceOptions) {
     super('hfi:index:Namespace', name, {}, opts);
+    const restricted = args.kind === 'system' && args.someInMesh !== true;
     const security = args.kind === 'system' ? 'restricted' : 'baseline';
     const namespace = new k8s.core.v1.Namespace(
       name,
@@ -26,9 +29,10 @@ export class HfiNamespace extends pulumi.ComponentResource {
           name: args.name,
           labels: {
             ...labels(args.name),
-            'istio-injection': args.kind === 'mesh' ? 'enabled' : 'disabled',
+            // Where it is disabled, no pod gets a sidecar that asks for one; where nothing is said, only those that do.
+            ...(args.someInMesh === true ? {} : { 'istio-injection': args.kind === 'mesh' ? 'enabled' : 'disabled' }),
             // Istio's init container needs more than "restricted" allows, unless Istio's CNI plugin does its work.
-            ...(args.kind === 'system' ? { 'pod-security.kubernetes.io/enforce': security } : {}),
+            ...(restricted ? { 'pod-security.kubernetes.io/enforce': security } : {}),
             'pod-security.kubernetes.io/warn': security,
           },
           annotations: { [OWNER_ANNOTATION]: `${pulumi.getProject()}/${pulumi.getStack()}` },

@@ -1,5 +1,6 @@
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
+import { PEER_PORT } from './in-mesh.ts';
 import { labels, podSelector } from './labels.ts';
 
 export interface NetworkPoliciesArgs {
@@ -10,6 +11,12 @@ export interface NetworkPoliciesArgs {
   readonly ownEtcd: boolean;
   /** Whether etcd's upkeep is there; only ever with HFI's own etcd. */
   readonly etcdUpkeep: boolean;
+  /** Whether the control plane has a sidecar; then replicas ask one another on a port that is past it. */
+  readonly inMesh: boolean;
+  /** Where the API is served over TLS, if it is. */
+  readonly tlsPort: number | undefined;
+  /** Whether the control plane asks the Kubernetes API. */
+  readonly kubernetesApi: boolean;
 }
 
 type Peer = k8s.types.input.networking.v1.NetworkPolicyPeer;
@@ -22,6 +29,7 @@ export class NetworkPolicies extends pulumi.ComponentResource {
     const part = (one: string): Peer => ({ podSelector: { matchLabels: podSelector(one) } });
     const ports = (...numbers: number[]) => numbers.map((port) => ({ port, protocol: 'TCP' }));
     const anywhere: Peer = { namespaceSelector: {} };
+    const istio: Peer = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'istio-system' } } };
     const metrics: Peer[] =
       args.monitoringNamespace === undefined
         ? []
@@ -45,11 +53,18 @@ export class NetworkPolicies extends pulumi.ComponentResource {
       podSelector: { matchLabels: podSelector('hfi-control-plane') },
       policyTypes: ['Ingress', 'Egress'],
       // Any namespace may have proxies; who may do what, the tokens say.
-      ingress: [{ from: [anywhere], ports: ports(8080) }],
+      ingress: [
+        { from: [anywhere], ports: ports(8080, ...(args.tlsPort === undefined ? [] : [args.tlsPort])) },
+        ...(args.inMesh ? [{ from: [part('hfi-control-plane'), ...metrics], ports: ports(PEER_PORT) }] : []),
+      ],
       egress: [
         names,
-        { to: [part('hfi-control-plane')], ports: ports(8080) },
+        { to: [part('hfi-control-plane')], ports: ports(args.inMesh ? PEER_PORT : 8080) },
         args.ownEtcd ? { to: [part('hfi-etcd')], ports: ports(2379) } : {},
+        // Its sidecar's configuration and certificate come from istiod.
+        ...(args.inMesh ? [{ to: [istio], ports: ports(15012) }] : []),
+        // The API server is no pod: it has an address that no selector finds.
+        ...(args.kubernetesApi ? [{ ports: ports(443, 6443) }] : []),
       ],
     });
     policy('wasm-server', {

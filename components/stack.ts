@@ -1,17 +1,23 @@
 import * as pulumi from '@pulumi/pulumi';
+import { apiTls, TLS_PORT } from './api-tls.ts';
 import { Bundle } from './bundle.ts';
 import { type ClusterFacts, OPERATOR } from './cluster-facts.ts';
 import { meshNamespaces, type StackConfig } from './config.ts';
-import { CONTROL_PLANE_PORT, ControlPlane } from './control-plane.ts';
+import { CONTROL_PLANE, CONTROL_PLANE_PORT, ControlPlane, ENDING_SECONDS } from './control-plane.ts';
 import { Credentials } from './credentials.ts';
 import { DemoApp } from './demo-app.ts';
 import { Etcd, etcdNames } from './etcd.ts';
 import { EtcdUpkeep } from './etcd-upkeep.ts';
+import { guardrailsFile } from './guardrails.ts';
 import { mirrored } from './images.ts';
+import { InMesh, PEER_PORT, sidecar } from './in-mesh.ts';
 import { MeshFilter } from './mesh-filter.ts';
 import { Monitoring } from './monitoring.ts';
 import { HfiNamespace } from './namespace.ts';
 import { NetworkPolicies } from './network-policies.ts';
+import type { PodAddition } from './pod-addition.ts';
+import { proxyTokenOf } from './proxy-token.ts';
+import { TokenReview } from './token-review.ts';
 import { WasmServer } from './wasm-server.ts';
 
 export interface HfiArgs {
@@ -37,8 +43,9 @@ export class Hfi extends pulumi.ComponentResource {
     const image = (one: 'node' | 'nginx' | 'etcd'): string => mirrored(config.images[one], config.images.mirror);
     const ready = { readySeconds: config.readyWithin / 1000, pullSecret: config.images.pullSecret };
     const { external, backup, ...etcd } = config.etcd;
+    const { inMesh, revision, tls, tokenReview } = config.controlPlane;
 
-    const system = new HfiNamespace('system', { name: config.systemNamespace, kind: 'system' }, own);
+    const system = new HfiNamespace('system', { name: config.systemNamespace, kind: 'system', someInMesh: inMesh }, own);
     this.credentials = new Credentials(
       'credentials',
       { rotation: config.rotation, etcdNames: etcdNames(config.systemNamespace, etcd.members) },
@@ -50,6 +57,9 @@ export class Hfi extends pulumi.ComponentResource {
         namespace: system.name,
         ownEtcd: external === undefined,
         etcdUpkeep: external === undefined && backup.enabled,
+        inMesh,
+        tlsPort: tls === undefined ? undefined : TLS_PORT,
+        kubernetesApi: tokenReview !== undefined,
         monitoringNamespace: config.monitoring.enabled === false ? undefined : config.monitoring.namespace,
       },
       own,
@@ -90,6 +100,20 @@ export class Hfi extends pulumi.ComponentResource {
         own,
       );
     }
+    const additions: PodAddition[] = [
+      ...(tls === undefined ? [] : [apiTls(tls.secret)]),
+      ...(inMesh ? [sidecar({ revision, drainSeconds: ENDING_SECONDS, etcdEndpoints: state.endpoints })] : []),
+    ];
+    if (tokenReview !== undefined) {
+      const { addition } = new TokenReview(
+        'token-review',
+        { ...tokenReview, namespace: system.name, namespaceName: config.systemNamespace, account: CONTROL_PLANE },
+        own,
+      );
+      additions.push(addition);
+    }
+    if (config.guardrails !== undefined) additions.push(guardrailsFile(config.guardrails, system.name, own));
+    if (inMesh) new InMesh('in-mesh', { namespace: system.name, meshNamespaces: meshNamespaces(config) }, own);
     this.controlPlane = new ControlPlane(
       'control-plane',
       {
@@ -100,6 +124,9 @@ export class Hfi extends pulumi.ComponentResource {
         program: config.controlPlane.image === undefined ? { nodeImage: image('node'), bundle } : { image: config.controlPlane.image },
         etcd: { endpoints: state.endpoints, secret: state.clientSecret, login: external?.login ?? 'certificate' },
         tokens: this.credentials.tokens,
+        meshNamespaces: meshNamespaces(config),
+        peerPort: inMesh ? PEER_PORT : undefined,
+        additions,
         audit: { ...config.controlPlane.audit, key: this.credentials.auditKey },
         history: config.controlPlane.history,
       },
@@ -117,7 +144,7 @@ export class Hfi extends pulumi.ComponentResource {
         controlPlane: {
           host: this.controlPlane.host,
           port: CONTROL_PLANE_PORT,
-          token: this.credentials.tokens.apply(({ proxy }) => proxy.current),
+          token: (namespace) => this.credentials.tokens.apply(({ proxy }) => proxyTokenOf(namespace, proxy.current)),
         },
         leaseMs: config.mesh.lease,
         maxDelayedRequests: config.mesh.maxDelayedRequests,
@@ -132,6 +159,7 @@ export class Hfi extends pulumi.ComponentResource {
           namespace: system.name,
           meshNamespaces: meshNamespaces(config),
           ownEtcd: external === undefined,
+          controlPlanePort: inMesh ? 'peers' : 'http',
           operator: config.monitoring.enabled === true || OPERATOR.every((one) => cluster?.resources.get(one) === true),
           labels: config.monitoring.labels,
         },

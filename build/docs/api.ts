@@ -47,9 +47,9 @@ export function apiPage(): string {
   const routes = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => route(method, path, operation)),
   );
-  // The policy's own parts have their reference page.
-  const policyParts = namesIn(components.schemas, 'Policy');
-  const shapes = Object.entries(components.schemas).filter(([name]) => !policyParts.has(name));
+  // The parts of the policy and of the guardrails have their reference pages.
+  const elsewhere = new Set([...namesIn(components.schemas, 'Policy'), ...namesIn(components.schemas, 'Guardrails')]);
+  const shapes = Object.entries(components.schemas).filter(([name]) => !elsewhere.has(name));
   return `${[
     generatedFrom("the API's OpenAPI document and `build/docs/api-introduction.md`"),
     readFileSync(INTRODUCTION, 'utf8').trim(),
@@ -111,10 +111,15 @@ function typeOf(schema: ApiSchema): string {
   return types.map((type) => (type === 'string' ? 'text' : type)).join(' or ');
 }
 
-const POLICY_PAGE = new Set(['Policy', 'PolicySpec']);
+const PAGES: Readonly<Record<string, string>> = {
+  Policy: 'policy.md',
+  PolicySpec: 'policy.md',
+  Rule: 'policy.md',
+  Guardrails: 'guardrails.md',
+};
 
 function link(name: string): string {
-  return POLICY_PAGE.has(name) ? `[${name}](policy.md)` : `[${name}](#${name.toLowerCase()})`;
+  return `[${name}](${PAGES[name] ?? `#${name.toLowerCase()}`})`;
 }
 
 /** The names of a schema and of all that it refers to. */

@@ -60,7 +60,9 @@ function typeOf(schema: JsonSchema): string {
   if (schema.const !== undefined) return code(String(schema.const));
   if (schema.anyOf !== undefined && schema.properties === undefined) return schema.anyOf.map(typeOf).join(' or ');
   if (schema.items !== undefined) return 'list';
-  if (typeof schema.additionalProperties === 'object') return `map of ${typeOf(schema.additionalProperties).replace(/^text$/, 'texts')}`;
+  if (typeof schema.additionalProperties === 'object') {
+    return `map of ${typeOf(schema.additionalProperties).replace(/^(text|object)$/, '$1s')}`;
+  }
   return schema.type === 'string' ? (schema.format ?? 'text') : (schema.type ?? '');
 }
 

@@ -1,5 +1,6 @@
+import type { Call } from './abi.ts';
 import { bytes, pairs } from './header-pairs.ts';
-import type { Call, Vm } from './vm.ts';
+import type { Vm } from './vm.ts';
 
 interface Due {
   readonly vm: Vm;

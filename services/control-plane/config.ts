@@ -1,18 +1,32 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { z } from '@hono/zod-openapi';
+import type { Guardrails } from '../policy/guardrails.ts';
 import { pathText } from '../policy/problems.ts';
-import { ROLES, type Token } from './api/auth.ts';
+import { ROLES } from './access/caller.ts';
+import { readTokenReview, type TokenReviewConfig } from './access/kubernetes/settings.ts';
+import type { Token } from './access/tokens.ts';
 import { ConfigError, type Environment, oneOf, url, whole } from './environment.ts';
+import { readGuardrails } from './guardrails/settings.ts';
+import { type Listener, readListeners } from './listen.ts';
 import { type PrometheusConfig, readPrometheus } from './stop-conditions/settings.ts';
 import type { EtcdConfig } from './store/client.ts';
 import { readEtcd } from './store/settings.ts';
 
 export interface Config {
-  readonly host: string;
-  readonly port: number;
+  /** Where the API is served. */
+  readonly listeners: readonly Listener[];
   readonly etcd: EtcdConfig;
   readonly tokens: readonly Token[];
+  /** What no policy may go beyond; undefined = nothing was set. */
+  readonly guardrails: Guardrails | undefined;
+  /** The namespace that it runs in, where it runs in one. */
+  readonly ownNamespace: string | undefined;
+  /** Whether a sidecar stands before it, which says whose certificate a connection has. */
+  readonly inMesh: boolean;
+  /** How Kubernetes is asked for tokens; undefined = it isn't. */
+  readonly tokenReview: TokenReviewConfig | undefined;
   readonly replica: string;
   /** Where the other replicas reach this one; undefined = alone. */
   readonly advertiseUrl: string | undefined;
@@ -24,6 +38,15 @@ export interface Config {
   /** Changes a second that one token may make in the long run, and at once. */
   readonly writesPerSecond: number;
   readonly writeBurst: number;
+  /** Reads a second that one caller may make in the long run, and at once. */
+  readonly readsPerSecond: number;
+  readonly readBurst: number;
+  /**
+   * Polls a second of one proxy, in the long run and at once, and as many reports beside them. Changes wake it, so it is far more than it needs by itself;
+   * it reports once a second at most.
+   */
+  readonly pollsPerSecond: number;
+  readonly pollBurst: number;
   /** Signs the audit; undefined leaves it unsigned. */
   readonly auditKey: string | undefined;
   /** How long audit entries are kept, in days, and how many of them; 0 = no limit. */
@@ -34,15 +57,20 @@ export interface Config {
   readonly historyKeepRuns: number;
   /** Where stop conditions are asked for; undefined = nowhere. */
   readonly prometheus: PrometheusConfig | undefined;
+  /** The filter's module, which `explain` asks; undefined when there is none. */
+  readonly filterFile: string | undefined;
 }
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+
+const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 const tokensSchema = z
   .array(
     z.strictObject({
       name: z.string().min(1),
       role: z.enum(ROLES),
+      namespaces: z.array(z.string().regex(DNS_LABEL, 'must be a namespace')).min(1).optional(),
       token: z.string().regex(/^[\x21-\x7e]{16,}$/, 'must be at least 16 printable ASCII characters without spaces'),
     }),
   )
@@ -57,15 +85,18 @@ const tokensSchema = z
 /**
  * Reads the configuration from environment variables.
  *
+ * @param program the folder of the program that runs, beside which the filter's module is looked for
  * @throws ConfigError
  */
-export function readConfig(env: Environment): Config {
-  const [host, port] = listen(env.HFI_LISTEN ?? '0.0.0.0:8080');
+export function readConfig(env: Environment, program: string): Config {
   return {
-    host,
-    port,
+    listeners: readListeners(env),
     etcd: readEtcd(env),
     tokens: readTokens(env.HFI_TOKENS_FILE),
+    guardrails: readGuardrails(env),
+    ownNamespace: env.HFI_NAMESPACE,
+    inMesh: oneOf('HFI_IN_MESH', env.HFI_IN_MESH ?? 'off', ['on', 'off']) === 'on',
+    tokenReview: readTokenReview(env),
     replica: env.HFI_REPLICA ?? hostname(),
     advertiseUrl: env.HFI_ADVERTISE_URL === undefined ? undefined : url('HFI_ADVERTISE_URL', env.HFI_ADVERTISE_URL),
     logLevel: oneOf('HFI_LOG_LEVEL', env.HFI_LOG_LEVEL ?? 'info', LEVELS),
@@ -73,21 +104,27 @@ export function readConfig(env: Environment): Config {
     staleMs: whole('HFI_STALE_MS', env.HFI_STALE_MS ?? '10000', 1000, 600_000),
     writesPerSecond: whole('HFI_WRITES_PER_SECOND', env.HFI_WRITES_PER_SECOND ?? '2000', 1, 1_000_000),
     writeBurst: whole('HFI_WRITE_BURST', env.HFI_WRITE_BURST ?? '4000', 1, 1_000_000),
+    readsPerSecond: whole('HFI_READS_PER_SECOND', env.HFI_READS_PER_SECOND ?? '2000', 1, 1_000_000),
+    readBurst: whole('HFI_READ_BURST', env.HFI_READ_BURST ?? '4000', 1, 1_000_000),
+    pollsPerSecond: whole('HFI_POLLS_PER_SECOND', env.HFI_POLLS_PER_SECOND ?? '500', 1, 1_000_000),
+    pollBurst: whole('HFI_POLL_BURST', env.HFI_POLL_BURST ?? '1000', 1, 1_000_000),
     auditKey: readAuditKey(env.HFI_AUDIT_KEY_FILE),
     auditKeepDays: whole('HFI_AUDIT_KEEP_DAYS', env.HFI_AUDIT_KEEP_DAYS ?? '90', 0, 36_500),
     auditKeepEntries: whole('HFI_AUDIT_KEEP_ENTRIES', env.HFI_AUDIT_KEEP_ENTRIES ?? '100000', 0, 10_000_000),
     historyKeepDays: whole('HFI_HISTORY_KEEP_DAYS', env.HFI_HISTORY_KEEP_DAYS ?? '30', 0, 36_500),
     historyKeepRuns: whole('HFI_HISTORY_KEEP_RUNS', env.HFI_HISTORY_KEEP_RUNS ?? '1000', 0, 1_000_000),
     prometheus: readPrometheus(env),
+    filterFile: filterFile(env.HFI_FILTER_FILE, program),
   };
 }
 
-function listen(text: string): [string, number] {
-  const found = /^(.+):(\d{1,5})$/.exec(text);
-  const port = Number(found?.[2]);
-  if (found?.[1] === undefined || port > 65_535)
-    throw new ConfigError(`HFI_LISTEN is "${text}"; it must be host:port, such as 0.0.0.0:8080`);
-  return [found[1].replace(/^\[(.*)\]$/, '$1'), port];
+/** Beside the bundle's folder, or where the build puts it when the sources run. */
+const BUILT = [join('..', 'filter', 'plugin.wasm'), join('..', '..', 'dist', 'filter', 'plugin.wasm')];
+
+function filterFile(given: string | undefined, program: string): string | undefined {
+  if (given === undefined) return BUILT.map((path) => join(program, path)).find((path) => existsSync(path));
+  if (!existsSync(given)) throw new ConfigError(`HFI_FILTER_FILE is "${given}"; there is no such file`);
+  return given;
 }
 
 function readTokens(file: string | undefined): Token[] {

@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 import { AuditKey } from '../audit/signature.ts';
+import { reviewer } from './access/kubernetes/reviewer.ts';
+import { Tokens } from './access/tokens.ts';
 import { makeApp } from './api/app.ts';
-import { Tokens } from './api/auth.ts';
 import { countPolicies, countProxies } from './api/counts.ts';
 import type { Copy } from './api/parts.ts';
 import { asResource } from './api/proxies.ts';
@@ -15,8 +16,10 @@ import { Events, type PolicyEvent } from './events/events.ts';
 import { FleetEvents, standing } from './events/fleet-events.ts';
 import { HaltEvents } from './events/halt-events.ts';
 import { endedBy, eventOf, resultOf } from './events/policy-events.ts';
+import { filterModuleAt } from './explain/filter-module.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { Halts } from './fleet/halts.ts';
+import { Guard } from './guardrails/guard.ts';
 import { makeLifecycle } from './lifecycle/lifecycle.ts';
 import { injectedEnough } from './lifecycle/stop-reasons.ts';
 import { addGauges, makeMetrics } from './metrics.ts';
@@ -48,6 +51,8 @@ export interface Surroundings {
   readonly fetch: typeof fetch;
   /** Who is asked for stop conditions; undefined = nobody. */
   readonly prometheus?: Prometheus | undefined;
+  /** Random bytes that nobody can guess: for tokens. */
+  readonly randomBytes: () => Uint8Array;
 }
 
 export interface ControlPlane {
@@ -59,7 +64,7 @@ export interface ControlPlane {
 }
 
 /** Puts one replica together. Everything that it takes from outside is in `surroundings`. */
-export function makeControlPlane({ config, runtime, log, fetch: ask, prometheus }: Surroundings): ControlPlane {
+export function makeControlPlane({ config, runtime, log, fetch: ask, randomBytes, prometheus }: Surroundings): ControlPlane {
   const client = makeClient(config.etcd);
   const auditKey = config.auditKey === undefined ? undefined : new AuditKey(config.auditKey);
   const audited = (): void => sealer.soon();
@@ -184,6 +189,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, prometheus 
     note: (what, details) => log.warn(details, what),
   });
 
+  const guard = new Guard(config.guardrails, config.ownNamespace);
   const fleet: Fleet = new Fleet({
     runtime,
     fresh: copy.fresh,
@@ -191,6 +197,7 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, prometheus 
     halted: (namespace) => halts.of(namespace) !== undefined,
     measureCompile: (milliseconds) => metrics.compile.observe(milliseconds / 1000),
     woken: () => metrics.wakes.inc(),
+    guard: (entry, identity) => guard.allowed(entry, identity),
     leftOut: (policies) => log.error({ policies }, 'policies are left out: with them a ruleset would be larger than a filter takes'),
     ended: (stored) => void lifecycle.ending.over(stored),
   });
@@ -227,8 +234,25 @@ export function makeControlPlane({ config, runtime, log, fetch: ask, prometheus 
     haltStore,
     peers,
     events,
-    tokens: new Tokens(config.tokens),
+    tokens: new Tokens({
+      file: config.tokens,
+      issued: follower.tokens,
+      copyAge,
+      served: copy.fresh,
+      ask: (name) => store.tokens.get(name),
+      kubernetes: config.tokenReview === undefined ? undefined : reviewer(config.tokenReview, runtime.clock),
+      inMesh: config.inMesh,
+      clock: runtime.clock,
+      limits: {
+        reads: new RateLimit(config.readsPerSecond, config.readBurst, runtime.clock, 'reads'),
+        polls: new RateLimit(config.pollsPerSecond, config.pollBurst, runtime.clock, 'polls'),
+        reports: new RateLimit(config.pollsPerSecond, config.pollBurst, runtime.clock, 'reports'),
+      },
+    }),
+    randomBytes,
+    guard,
     writeLimit: new RateLimit(config.writesPerSecond, config.writeBurst, runtime.clock),
+    filter: filterModuleAt(config.filterFile),
     metrics,
     log,
     replica: config.replica,

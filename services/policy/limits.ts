@@ -22,6 +22,8 @@ export const LIMITS = {
   containsBytes: 256,
   /** Characters of a regular expression. */
   regexLength: 1024,
+  /** Steps that it may take to compile all regular expressions of a document: about a second. */
+  regexWork: 2_000_000,
   /** Headers, in a match or of an answer, labels of a selector, and alternatives. */
   entries: 64,
   /** UTF-8 bytes of a parameter's value that a rule writes. */

@@ -52,9 +52,10 @@ function explain(schema: z.core.$ZodType, issue: Issue, input: unknown): FieldEr
     case 'invalid_type':
       // A schema's own words say more than its type; zod's begin like this.
       if (!issue.message.startsWith('Invalid input')) return [{ path, message: issue.message }];
-      return [{ path, message: typeMessage(issue.expected, valueAt(input, issue.path)) }];
+      return [typeError(path, [issue.expected], valueAt(input, issue.path))];
     case 'invalid_union':
       if (!issue.message.startsWith('Invalid input')) return [{ path, message: issue.message }];
+      if (noneMeant(issue)) return [typeError(path, issue.errors.flatMap(typesAtRoot), valueAt(input, issue.path))];
       return branchOf(issue).flatMap((inner) => explain(schema, { ...inner, path: [...issue.path, ...inner.path] }, input));
     case 'too_small':
       return [{ path, message: sizeMessage('at least', issue.minimum, issue.origin, issue.inclusive ?? true) }];
@@ -67,10 +68,19 @@ function explain(schema: z.core.$ZodType, issue: Issue, input: unknown): FieldEr
   }
 }
 
-/** What is wrong by the branch that was meant: the first that takes what was given for what it is, else the last. */
+/** The types that a branch of a union wanted in place of what was given. */
+function typesAtRoot(issues: readonly Issue[]): string[] {
+  return issues.flatMap((issue) => (issue.code === 'invalid_type' && issue.path.length === 0 ? [issue.expected] : []));
+}
+
+/** Whether no branch takes what was given for what it is. */
+function noneMeant({ errors }: z.core.$ZodIssueInvalidUnion): boolean {
+  return errors.length > 0 && errors.every((issues) => typesAtRoot(issues).length > 0);
+}
+
+/** What is wrong by the branch that was meant: the first that takes what was given for what it is. */
 function branchOf({ errors }: z.core.$ZodIssueInvalidUnion): readonly Issue[] {
-  const meant = errors.find((issues) => !issues.some(({ code, path }) => code === 'invalid_type' && path.length === 0));
-  return meant ?? errors.at(-1) ?? [];
+  return errors.find((issues) => typesAtRoot(issues).length === 0) ?? [];
 }
 
 function optional(value: string | undefined): { nearest?: string } {
@@ -87,11 +97,17 @@ const TYPE_NAMES: Readonly<Record<string, string>> = {
   boolean: 'true or false',
 };
 
-function typeMessage(expected: string, given: unknown): string {
-  const wanted = TYPE_NAMES[expected] ?? expected;
-  if (given === undefined) return `is missing; it must be ${wanted}`;
-  return `must be ${wanted}, not ${typeName(given)}`;
+function typeError(path: string, expected: readonly string[], given: unknown): FieldError {
+  const wanted = [...new Set(expected.map((type) => TYPE_NAMES[type] ?? type))].join(' or ');
+  if (given === undefined) return { path, message: `is missing; it must be ${wanted}` };
+  const message = `must be ${wanted}, not ${typeName(given)}`;
+  // In YAML a number between quotation marks is a text.
+  if (typeof given !== 'string' || !NUMBER.test(given) || !expected.some((type) => NUMBERS.has(type))) return { path, message };
+  return { path, message: `${message}: write ${given} without quotation marks`, nearest: given };
 }
+
+const NUMBERS: ReadonlySet<string> = new Set(['number', 'int']);
+const NUMBER = /^-?[0-9]+(\.[0-9]+)?$/;
 
 function typeName(value: unknown): string {
   if (value === null) return 'null';

@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { exactlyOne } from './choice.ts';
 import { LIMITS } from './limits.ts';
 import { compileRegex, RegexProblem } from './regex/compile-regex.ts';
+import { isOverspent } from './regex/work.ts';
 
 /** Comparing one text of a request: the parts of every matcher. */
 
@@ -13,6 +14,11 @@ const neverEmpty = (bytes: number) => text(bytes).min(1, 'is empty, which every 
 /** Says what is wrong with a matcher's regular expression; the way it is compiled depends on `ignoreCase` beside it. */
 function checkRegex(value: { regex?: string | undefined; ignoreCase?: boolean | undefined }, context: z.RefinementCtx): void {
   if (value.regex === undefined) return;
+  if (isOverspent()) {
+    const message = `is not compiled: the regular expressions in front of it need more than all of one document may (${LIMITS.regexWork} steps); put some rules into a policy of their own, or make the expressions smaller`;
+    context.addIssue({ code: 'custom', path: ['regex'], message });
+    return;
+  }
   try {
     compileRegex(value.regex, { ignoreCase: value.ignoreCase === true });
   } catch (error) {

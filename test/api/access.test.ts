@@ -111,4 +111,40 @@ describe('API: who may do what, and when', () => {
     assert.equal((await write('editor')).status, 200);
     assert.equal((await strict.ask('GET', '/v1/policies')).status, 200);
   });
+
+  it('too many reads of one token get 429; another token and changes go on', async function () {
+    this.timeout(20_000);
+    const strict = await Replica.start(processes, etcd.url, { env: { HFI_READS_PER_SECOND: '1', HFI_READ_BURST: '10' } });
+    const statuses = [];
+    for (let i = 0; i < 30; i++) statuses.push((await strict.ask('GET', '/v1/policies', { role: 'viewer' })).status);
+    assert.deepEqual(new Set(statuses.slice(0, 10)), new Set([200]));
+    const refused = statuses.filter((status) => status === 429).length;
+    assert.ok(refused >= 15 && refused <= 20, `${refused} of 30`);
+    for (const path of [
+      '/v1/status',
+      '/v1/audit',
+      '/v1/proxies',
+      '/v1/rollout?revision=1',
+      '/v1/policies/there',
+      '/v1/policies/there/counts',
+    ]) {
+      const reply = await strict.ask('GET', path, { role: 'viewer' });
+      assert.deepEqual([reply.status, reply.body.code], [429, 'too-many-requests'], path);
+      assert.ok(Number(reply.headers.get('retry-after')) >= 1);
+    }
+    assert.equal((await strict.ask('GET', '/v1/policies', { role: 'editor' })).status, 200);
+    assert.equal((await strict.put('after-reads', spec)).status, 201);
+    assert.equal((await strict.ask('GET', '/healthz', { role: 'none' })).status, 200);
+    await strict.ask('DELETE', '/v1/policies/after-reads');
+  });
+
+  it('a proxy that floods gets 429; others with the same token go on', async function () {
+    this.timeout(20_000);
+    const strict = await Replica.start(processes, etcd.url, { env: { HFI_POLLS_PER_SECOND: '1', HFI_POLL_BURST: '10' } });
+    const statuses = [];
+    for (let i = 0; i < 30; i++) statuses.push((await strict.poll({ name: 'flooder' })).status);
+    assert.deepEqual(new Set(statuses.slice(0, 10)), new Set([200]));
+    assert.ok(statuses.filter((status) => status === 429).length >= 15);
+    assert.equal((await strict.poll({ name: 'neighbour' })).status, 200);
+  });
 });

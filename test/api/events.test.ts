@@ -133,7 +133,10 @@ describe('api: GET /v1/events', function () {
   it('tells on every replica what is halted, by whom and why, and that it goes on', async () => {
     const watchers = await Promise.all([replica, other].map((one) => Watcher.at(one)));
     await replica.ask('POST', '/v1/halt', { body: { namespace: 'shop', reason: 'the shop is on fire' } });
+    for (const watcher of watchers) await until(async () => watcher.of('halted').length === 1, 'the halt is told');
     await replica.ask('POST', '/v1/halt', { body: { namespace: 'shop', reason: 'again' } });
+    // The other replica is told of it, and finds that it is halted already.
+    await until(async () => (await other.ask('GET', '/v1/halt')).text.includes('fire'), 'the other knows');
     await replica.ask('DELETE', '/v1/halt?namespace=shop');
     for (const watcher of watchers) {
       await until(async () => watcher.of('resumed').length === 1, 'all is told');

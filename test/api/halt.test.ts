@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LAYOUT_VERSION } from '../../filter/assembly/layout.ts';
+import { systemRuntime } from '../../services/control-plane/runtime.ts';
+import { makeClient } from '../../services/control-plane/store/client.ts';
+import { EtcdHalts } from '../../services/control-plane/store/etcd-halts.ts';
 import { Replica, type Reply } from '../support/control-plane.ts';
 import { Etcd } from '../support/etcd.ts';
 import { Processes, until } from '../support/processes.ts';
 
+const none = undefined;
 const rules = [{ fault: { abort: { httpStatus: 503 } } }];
 const forDemo = { selector: { namespace: 'demo' }, rules };
 
@@ -123,6 +127,23 @@ describe('API: halt, two replicas', function () {
     assert.equal(new Set(both.map(({ body }) => (body.halt as HaltShown).reason)).size, 1);
     const audited = (await one.ask('GET', '/v1/audit?limit=100')).body.items as { action: string; halt?: { reason: string } }[];
     assert.equal(audited.filter(({ action, halt: about }) => action === 'halt' && about?.reason.startsWith('race')).length, 1);
+  });
+
+  it('a second halt that is kept when all was resumed already does not halt again', async () => {
+    const client = makeClient({ endpoints: [etcd.url], username: none, password: none, caFile: none, certFile: none, keyFile: none });
+    const store = new EtcdHalts(client, systemRuntime);
+    const by = { name: 'x', role: 'editor' };
+    const wanted = (id: string) => ({ id, namespace: 'late', by, address: '', time: Date.now(), reason: id });
+    try {
+      assert.equal((await store.keep(wanted('first'))).halt?.id, 'first');
+      assert.equal((await store.keep(wanted('second'))).halt?.id, 'first');
+      await store.lift('late', { actor: by, address: '', time: Date.now() });
+      for (const id of ['first', 'second']) assert.equal((await store.keep(wanted(id))).halt, undefined, id);
+      assert.equal((await store.keep(wanted('third'))).halt?.id, 'third');
+      await store.lift('late', { actor: by, address: '', time: Date.now() });
+    } finally {
+      client.close();
+    }
   });
 
   it('refuses every new or changed policy while everything is halted, at both replicas; deletes go through', async () => {

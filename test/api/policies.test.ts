@@ -52,6 +52,18 @@ describe('API: policies', () => {
       assert.ok(at(path), `${path} in ${JSON.stringify(errors)}`);
   });
 
+  it('refuses a document whose expressions would keep it busy, naming the first that was too much', async () => {
+    const rules = Array.from({ length: 200 }, (_, i) => ({
+      match: { path: { regex: `/a${i}.{0,480}` } },
+      fault: { abort: { httpStatus: 503 } },
+    }));
+    const reply = await replica.ask('POST', '/v1/policies', { body: { metadata: { name: 'busy' }, spec: { rules } } });
+    assert.equal(reply.status, 400);
+    const [first] = (reply.body as unknown as Problem).errors;
+    assert.match(first?.path ?? '', /^spec\.rules\[2\d\]\.match\.path\.regex$/);
+    assert.equal((await replica.ask('GET', '/v1/policies/busy')).status, 404);
+  }).timeout(60_000);
+
   for (const [what, body, status, type] of [
     ['YAML that does not parse', 'metadata: {name: [}', 400, 'application/yaml'],
     ['JSON that does not parse', '{"metadata":', 400, 'application/json'],

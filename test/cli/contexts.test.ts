@@ -15,13 +15,15 @@ describe('hfi: contexts and tokens', function () {
   let config: string;
   let server: Server;
   let url: string;
-  /** The token of every request that arrived. */
+  /** The token of every request that arrived: a list of policies asks for those and for what is halted. */
   let seen: (string | undefined)[];
 
   before(async () => {
     server = createServer((request, response) => {
       seen.push(request.headers.authorization?.replace('Bearer ', ''));
-      response.writeHead(200, { 'content-type': 'application/json', 'hfi-control-plane': '0' }).end('{"items":[],"nextCursor":null}');
+      response
+        .writeHead(200, { 'content-type': 'application/json', 'hfi-control-plane': '0' })
+        .end('{"items":[],"halts":[],"nextCursor":null}');
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -47,7 +49,7 @@ describe('hfi: contexts and tokens', function () {
     assert.equal(statSync(config).mode & 0o777, 0o600);
     assert.deepEqual(JSON.parse(readFileSync(config, 'utf8')), { current: 'one', contexts: { one: { url, token: TOKEN } } });
     assert.equal((await hfi(['policy', 'list'], here())).code, 0);
-    assert.deepEqual(seen, [TOKEN]);
+    assert.deepEqual(seen, [TOKEN, TOKEN]);
   });
 
   it('list shows each and never a token', async () => {
@@ -68,7 +70,7 @@ describe('hfi: contexts and tokens', function () {
     await add('live', 'another-token-of-the-test');
     assert.equal((await hfi(['context', 'use', 'staging'], here())).code, 0);
     await hfi(['policy', 'list'], here());
-    assert.deepEqual(seen, [TOKEN]);
+    assert.deepEqual(seen, [TOKEN, TOKEN]);
     const { code, stderr } = await hfi(['context', 'use', 'stagging'], here());
     assert.equal(code, 4);
     assert.match(stderr, /did you mean "staging"/);
@@ -97,7 +99,7 @@ describe('hfi: contexts and tokens', function () {
     await add('two', 'token-two-of-the-test');
     await hfi(['policy', 'list', '--context', 'one'], here());
     await hfi(['policy', 'list'], here({ HFI_CONTEXT: 'one' }));
-    assert.deepEqual(seen, ['token-one-of-the-test', 'token-one-of-the-test']);
+    assert.deepEqual(seen, Array(4).fill('token-one-of-the-test'));
   });
 
   describe('files with secrets', () => {
@@ -116,7 +118,7 @@ describe('hfi: contexts and tokens', function () {
       const file = join(folder, 'token');
       writeFileSync(file, `${TOKEN}\n`, { mode: 0o600 });
       assert.equal((await hfi(['policy', 'list', '--control-plane-addr', url, '--token-file', file], here())).code, 0);
-      assert.deepEqual(seen, [TOKEN]);
+      assert.deepEqual(seen, [TOKEN, TOKEN]);
     });
     it('a token file that is missing or empty is told', async () => {
       const file = join(folder, 'token');

@@ -10,7 +10,7 @@ import { hfi } from './hfi.ts';
 describe('hfi: control plane and token', () => {
   let processes: Processes;
   let config: string;
-  /** Two servers that only note the tokens they are sent. */
+  /** Two servers that only note the tokens they are sent: a list of policies asks for those and for what is halted. */
   const servers: { server: Server; url: string; tokens: string[] }[] = [];
 
   before(async () => {
@@ -20,7 +20,9 @@ describe('hfi: control plane and token', () => {
       const tokens: string[] = [];
       const server = createServer((request, response) => {
         tokens.push(String(request.headers.authorization).replace('Bearer ', ''));
-        response.writeHead(200, { 'content-type': 'application/json', 'hfi-control-plane': '0' }).end('{"items":[],"nextCursor":null}');
+        response
+          .writeHead(200, { 'content-type': 'application/json', 'hfi-control-plane': '0' })
+          .end('{"items":[],"halts":[],"nextCursor":null}');
       });
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
       servers.push({ server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, tokens });
@@ -70,7 +72,7 @@ describe('hfi: control plane and token', () => {
       assert.equal(code, 0, stderr);
       assert.deepEqual(
         servers.map(({ tokens }) => tokens),
-        [FIRST, SECOND].map((which) => (which === at ? [token] : [])),
+        [FIRST, SECOND].map((which) => (which === at ? [token, token] : [])),
       );
     });
   }

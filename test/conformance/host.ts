@@ -1,3 +1,5 @@
+import type { Policy } from '../../services/policy/schema.ts';
+import type { Identity } from '../../services/policy/selector.ts';
 import type { Case, Header } from './case.ts';
 import type { Kinds } from './kinds.ts';
 
@@ -11,6 +13,11 @@ export interface Host {
 }
 
 export interface Trial {
+  readonly policies: readonly Policy[];
+  /** Who the proxy says it is. */
+  readonly identity: Identity;
+  /** How long ago the policies were applied. */
+  readonly afterMs: number;
   /** The compiled ruleset, from the present moment by the clock of the host's control plane. */
   readonly ruleset: (now: number) => Uint8Array;
   readonly direction: Case['proxy']['direction'];

@@ -1,4 +1,4 @@
-import type { LocalReply } from '../../filter/host/vm.ts';
+import type { LocalReply } from '../../filter/host/abi.ts';
 import type { Case, Header } from './case.ts';
 import { hasBody, wireHeaders } from './host.ts';
 

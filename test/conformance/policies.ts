@@ -1,5 +1,6 @@
 import { type Applied, compileRuleset } from '../../services/control-plane/ruleset/compile.ts';
 import { type FieldError, fieldErrors } from '../../services/policy/problems.ts';
+import { asOneDocument } from '../../services/policy/regex/work.ts';
 import { type Policy, policy } from '../../services/policy/schema.ts';
 import { canonicalService, type Identity, selects } from '../../services/policy/selector.ts';
 import type { Case } from './case.ts';
@@ -16,7 +17,7 @@ export function checkPolicies(given: readonly unknown[]): Checked {
   const policies: Policy[] = [];
   const errors: FieldError[] = [];
   for (const one of given) {
-    const result = policy.safeParse(one, { reportInput: false });
+    const result = asOneDocument(() => policy.safeParse(one, { reportInput: false }));
     if (result.success) policies.push(result.data);
     else errors.push(...fieldErrors(policy, result.error.issues, one));
   }

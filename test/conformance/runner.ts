@@ -92,5 +92,15 @@ function trialOf({ proxy, request, upstream, repeat, afterMs }: Case, policies: 
   // A connection from the workload itself shows no certificate.
   const source = proxy.direction === 'outbound' || request.source === '' ? undefined : request.source;
   const peer = proxy.direction === 'outbound' ? undefined : request.peer;
-  return { ruleset, direction: proxy.direction, request: { ...request, source, peer }, upstream, repeat, inOrder };
+  return {
+    policies,
+    identity,
+    afterMs,
+    ruleset,
+    direction: proxy.direction,
+    request: { ...request, source, peer },
+    upstream,
+    repeat,
+    inOrder,
+  };
 }

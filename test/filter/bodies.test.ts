@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
+import type { Stream } from '../../filter/host/abi.ts';
 import { bytes, textOf, unpair } from '../../filter/host/header-pairs.ts';
-import type { Stream } from '../../filter/host/vm.ts';
 import type { PolicyInput } from '../../services/policy/schema.ts';
 import { Envoy, HEADERS, made } from './envoy.ts';
 

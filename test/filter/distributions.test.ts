@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Stream } from '../../filter/host/vm.ts';
+import type { Stream } from '../../filter/host/abi.ts';
 import { normalShare, quantilesOf, timedQuantiles } from '../../services/control-plane/ruleset/quantiles.ts';
 import { delay as policyDelay } from '../../services/policy/delay.ts';
 import type { PolicyInput } from '../../services/policy/schema.ts';

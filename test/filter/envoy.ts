@@ -1,5 +1,6 @@
+import type { Call } from '../../filter/host/abi.ts';
 import { Process } from '../../filter/host/process.ts';
-import { type Call, Vm } from '../../filter/host/vm.ts';
+import { Vm } from '../../filter/host/vm.ts';
 import { compileRuleset, rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
 import { type Policy, type PolicyInput, policy } from '../../services/policy/schema.ts';
 import { filterModule } from '../support/filter-module.ts';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Stream } from '../../filter/host/vm.ts';
+import type { Stream } from '../../filter/host/abi.ts';
 import { compileRuleset } from '../../services/control-plane/ruleset/compile.ts';
 import { haltedBytes } from '../../services/control-plane/ruleset/halted.ts';
 import type { Policy, PolicyInput } from '../../services/policy/schema.ts';

@@ -1,4 +1,4 @@
-import type { Call } from '../../filter/host/vm.ts';
+import type { Call } from '../../filter/host/abi.ts';
 import { keyText, ruleKey, runKey } from '../../services/control-plane/ruleset/rule-key.ts';
 import type { Envoy } from './envoy.ts';
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import type { Stream } from '../../filter/host/abi.ts';
 import { Process } from '../../filter/host/process.ts';
-import type { Stream, Vm } from '../../filter/host/vm.ts';
+import type { Vm } from '../../filter/host/vm.ts';
 import { compileRuleset, rulesetVersion } from '../../services/control-plane/ruleset/compile.ts';
 import type { PolicyInput } from '../../services/policy/schema.ts';
 import { CONFIGURATION, Envoy, made, PASSED } from './envoy.ts';

@@ -1,5 +1,5 @@
+import type { Stream } from '../../filter/host/abi.ts';
 import { pairs } from '../../filter/host/header-pairs.ts';
-import type { Stream } from '../../filter/host/vm.ts';
 import type { Envoy } from '../filter/envoy.ts';
 import type { Dice } from './dice.ts';
 import { damaged } from './rulesets.ts';

@@ -79,6 +79,8 @@ describe('the prebuilt image', function () {
       assert.ok(from !== '' && existsSync(join(folder, from)), rest);
       cpSync(join(folder, from), join(folder, to), { recursive: true });
     }
+    // Beside the program's folder, where it looks for the filter.
+    assert.ok(existsSync(join(folder, 'app', 'filter', 'plugin.wasm')));
     const [command, program = ''] = entryPoint();
     assert.equal(command, 'node');
     const start = (env: NodeJS.ProcessEnv) => spawnSync(process.execPath, [join(folder, program)], { env, encoding: 'utf8' });

@@ -33,6 +33,15 @@ describe('manifests', function () {
   before(async () => {
     const configs = [
       { 'hfi:monitoring': '{"enabled":true}', 'hfi:etcd': '{"members":3,"storageClass":"fast"}', 'hfi:mesh': '{"metricsFilter":true}' },
+      {
+        'hfi:controlPlane': JSON.stringify({
+          inMesh: true,
+          revision: 'canary',
+          tls: { secret: 'api-tls' },
+          tokenReview: { roles: [{ group: 'oncall', role: 'editor', namespaces: ['shop'] }] },
+        }),
+        'hfi:monitoring': '{"enabled":true}',
+      },
       { 'hfi:images': '{"pullSecret":"pull"}', 'hfi:etcd': '{"external":{"endpoints":["https://e:1"],"secret":"s"}}' },
     ];
     for (const [i, config] of configs.entries()) {
@@ -95,11 +104,14 @@ describe('manifests', function () {
     }
   });
 
-  it('have pods that get no token of the Kubernetes API', () => {
+  it('have pods that get no token of the Kubernetes API, but the one that was asked to review tokens', () => {
+    const withToken: string[] = [];
     for (const [name, pod] of pods) {
       assert.equal(pod.automountServiceAccountToken, false, name);
       assert.notEqual(pod.serviceAccountName, undefined, name);
+      if (JSON.stringify(pod.volumes).includes('serviceAccountToken')) withToken.push(name);
     }
+    assert.deepEqual(withToken, ['1: hfi-control-plane']);
   });
 
   it('probe every container that stays, and spare one pod of each part in a disruption', () => {

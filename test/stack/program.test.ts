@@ -116,13 +116,13 @@ describe('the stack', function () {
   });
 
   it('knows the tokens of the last rotation beside the new ones, and each once when there was none', () => {
-    const file: { role: string; token: string }[] = JSON.parse(tokensFile(MADE.tokens as never));
+    const file: { role: string; token: string }[] = JSON.parse(tokensFile(MADE.tokens as never, []));
     assert.deepEqual(
       file.filter(({ role }) => role === 'proxy').map(({ token }) => token),
       ['SECRET-proxy-now', 'SECRET-proxy-before'],
     );
     const fresh = Object.fromEntries(Object.keys(MADE.tokens).map((role) => [role, { current: role, previous: role }]));
-    assert.equal(JSON.parse(tokensFile(fresh as never)).length, 4);
+    assert.equal(JSON.parse(tokensFile(fresh as never, [])).length, 4);
   });
 
   it('makes the filter fail open, with a hash in its address, and never in the system namespace', async () => {

@@ -103,7 +103,8 @@ export class Mesh {
     this.processes = processes;
     this.etcd = etcd;
     this.replica = replica;
-    this.upstream = createServer((_request, response) => {
+    // It closes no connection that Envoy may just be about to use.
+    this.upstream = createServer({ keepAliveTimeout: 0 }, (_request, response) => {
       this.upstreamRequests++;
       response.end('upstream');
     });

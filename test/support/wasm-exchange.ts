@@ -1,4 +1,4 @@
-import type { Stream } from '../../filter/host/vm.ts';
+import type { Stream } from '../../filter/host/abi.ts';
 
 /** A whole HTTP exchange through the filter in Node: what Envoy does with what the callbacks return. */
 

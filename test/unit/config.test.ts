@@ -19,17 +19,17 @@ describe("the control plane's configuration", () => {
   beforeEach(() => writeFileSync(file, JSON.stringify(good)));
   after(() => rmSync(folder, { recursive: true }));
 
-  const read = (env: Record<string, string> = {}) => readConfig({ HFI_TOKENS_FILE: file, ...env });
+  const read = (env: Record<string, string> = {}) => readConfig({ HFI_TOKENS_FILE: file, ...env }, import.meta.dirname);
 
   it('has defaults for all but the tokens', () => {
     const config = read();
-    assert.deepEqual([config.host, config.port, config.etcd.endpoints], ['0.0.0.0', 8080, ['http://127.0.0.1:2379']]);
+    assert.deepEqual([config.listeners, config.etcd.endpoints], [[{ host: '0.0.0.0', port: 8080 }], ['http://127.0.0.1:2379']]);
     assert.deepEqual([config.advertiseUrl, config.logLevel, config.tokens], [undefined, 'info', good]);
   });
 
   it('reads several endpoints, and an IPv6 address without its brackets', () => {
     const config = read({ HFI_ETCD_ENDPOINTS: 'https://a:1, https://b:2', HFI_LISTEN: '[::1]:0' });
-    assert.deepEqual([config.etcd.endpoints, config.host, config.port], [['https://a:1', 'https://b:2'], '::1', 0]);
+    assert.deepEqual([config.etcd.endpoints, config.listeners], [['https://a:1', 'https://b:2'], [{ host: '::1', port: 0 }]]);
   });
 
   const refused: [string, string][] = [
@@ -48,6 +48,9 @@ describe("the control plane's configuration", () => {
     ['HFI_AUDIT_KEY_FILE', '/nowhere/audit.key'],
     ['HFI_AUDIT_KEY_FILE', '/dev/null'],
     ['HFI_WRITES_PER_SECOND', '0'],
+    ['HFI_TLS_LISTEN', '0.0.0.0:8443'],
+    ['HFI_READS_PER_SECOND', '0'],
+    ['HFI_POLL_BURST', 'many'],
     ['HFI_TOKENS_FILE', '/nowhere'],
     ['HFI_PROMETHEUS_URL', 'prometheus:9090'],
     ['HFI_PROMETHEUS_URL', 'http://user:secret@prometheus'],
@@ -97,6 +100,7 @@ describe("the control plane's configuration", () => {
     ['HFI_ETCD_USERNAME', 'HFI_ETCD_PASSWORD'],
     ['HFI_ETCD_PASSWORD', 'HFI_ETCD_USERNAME'],
     ['HFI_ETCD_CERT_FILE', 'HFI_ETCD_KEY_FILE'],
+    ['HFI_TLS_KEY_FILE', 'HFI_TLS_CERT_FILE'],
   ] as const) {
     it(`refuses ${given} without ${missing}`, () => {
       assert.throws(() => read({ [given]: 'x' }), new RegExp(`^ConfigError: ${missing} is not set`));
@@ -122,6 +126,8 @@ describe("the control plane's configuration", () => {
     ['a token with a space', JSON.stringify([{ ...good[0], token: `${SECRET} ${SECRET}` }])],
     ['a role that is none', JSON.stringify([{ ...good[0], role: 'root' }])],
     ['the same token twice', JSON.stringify([...good, { ...good[0], name: 'dev' }])],
+    ['a namespace that is none', JSON.stringify([{ ...good[0], namespaces: ['*'] }])],
+    ['no namespace in its list', JSON.stringify([{ ...good[0], namespaces: [] }])],
     ['an unknown field', JSON.stringify([...good, { ...good[0], tokn: SECRET }])],
   ];
   for (const [what, text] of files) {
@@ -134,5 +140,5 @@ describe("the control plane's configuration", () => {
     });
   }
 
-  it('needs a file of tokens', () => assert.throws(() => readConfig({}), /HFI_TOKENS_FILE/));
+  it('needs a file of tokens', () => assert.throws(() => readConfig({}, import.meta.dirname), /HFI_TOKENS_FILE/));
 });

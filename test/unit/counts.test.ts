@@ -36,7 +36,7 @@ class Case {
     this.counts = new Counts(this.runtime, events, most);
   }
 
-  apply(name: string, spec: PolicyInput['spec']): StoredPolicy {
+  apply(name: string, spec: PolicyInput['spec'], chosen?: readonly string[]): StoredPolicy {
     const now = this.runtime.clock.now();
     const before = this.counts.current(name)?.stored;
     const after = {
@@ -44,6 +44,7 @@ class Case {
       createdAt: now,
       appliedAt: now,
       revision: this.#revision++,
+      chosen,
     };
     this.counts.change([{ name, before, after }]);
     return after;
@@ -132,6 +133,14 @@ describe('counts of the fleet', () => {
       assert.equal(c.total('p').injected, reason === 'no-room' ? 17 : 1);
     });
   }
+
+  it('leave out what is told of a policy by a proxy that guardrails did not choose for it', () => {
+    const c = new Case();
+    const p = c.apply('p', one, ['a', 'b']);
+    for (const proxy of ['a', 'c', 'b']) c.report(p, { injected: 2 }, { proxy });
+    assert.deepEqual([c.total('p'), c.ignored], [{ injected: 4 }, ['not-selected']]);
+    assert.ok(!c.counts.current('p')?.proxies.has('c'));
+  });
 
   it('of a run that is replaced or deleted are known for a while, then forgotten, and swept', () => {
     const c = new Case();

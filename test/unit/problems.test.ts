@@ -50,6 +50,26 @@ describe('problems of fields', () => {
       { path: 'spec.rules[0].fault.percentage', message: 'has more than four decimals' },
     ],
     [
+      'a number between quotation marks, where an object may stand too',
+      { rules: [{ match: { limit: '5' }, fault: { abort } }] },
+      {
+        path: 'spec.rules[0].match.limit',
+        message: 'must be a number or an object, not text: write 5 without quotation marks',
+        nearest: '5',
+      },
+    ],
+    [
+      'a number between quotation marks',
+      { priority: '-7', rules: [{ fault: { abort } }] },
+      { path: 'spec.priority', message: 'must be a number, not text: write -7 without quotation marks', nearest: '-7' },
+    ],
+    [
+      'a text that is no number',
+      { rules: [{ match: { limit: '5 of them' }, fault: { abort } }] },
+      { path: 'spec.rules[0].match.limit', message: 'must be a number or an object, not text' },
+    ],
+    ['a number where a list is due', { rules: '5' }, { path: 'spec.rules', message: 'must be a list, not text' }],
+    [
       'a fault that does nothing',
       { rules: [{ fault: {} }] },
       { path: 'spec.rules[0].fault', message: 'does nothing: needs at least one of: delay, abort, request, response' },

@@ -80,6 +80,35 @@ describe('ruleset compiler', () => {
     assert.notDeepEqual(bytes(NOW), bytes(NOW + 1));
   });
 
+  it('of a policy is what guardrails leave of the rules that are not over before their ends', () => {
+    const stored = {
+      policy: made('p', { rules: [{ fault: abort503 }, { match: { path: { prefix: '/b' } }, fault: abort503 }] }),
+      createdAt: NOW,
+      appliedAt: NOW,
+      revision: 1,
+    };
+    const never = [{ exact: '/healthz', ignoreCase: false }];
+    let over = new Set<number>();
+    const compiler = new Compiler(
+      () => {},
+      () => {},
+      () => over,
+      (entry, { namespace }) => (namespace === 'closed' ? undefined : namespace === 'n' ? { ...entry, never } : entry),
+    );
+    const compiled = (namespace: string) => compiler.compile([stored], { namespace, workload: 'w', labels: {} }, NOW);
+    const all = compiled('n');
+    assert.deepEqual(all.bytes, compileRuleset([{ ...stored, never }], NOW));
+    assert.deepEqual(compiled('m').bytes, compileRuleset([stored], NOW));
+    over = new Set([0]);
+    assert.deepEqual(compiled('n').bytes, compileRuleset([{ ...stored, never, over }], NOW));
+    assert.deepEqual(compiled('m').bytes, compileRuleset([{ ...stored, over }], NOW));
+    assert.equal(new Set([all, compiled('n'), compiled('m')].map(({ version }) => version)).size, 3);
+    over = new Set([0, 1]);
+    for (const namespace of ['n', 'm', 'closed']) assert.deepEqual(compiled(namespace).policies, [], namespace);
+    over = new Set();
+    assert.deepEqual([compiled('closed').policies, compiled('m').policies], [[], ['p']]);
+  });
+
   it('gives the same bytes whatever the order of the policies', () => {
     const entries = ['a', 'b', 'c'].map((name) => ({
       policy: made(name, { rules: [{ match: { path: { prefix: `/${name}` } }, fault: abort503 }] }),

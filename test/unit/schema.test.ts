@@ -90,12 +90,12 @@ describe('faults in words', () => {
     [
       'an answer of one status',
       { abort: { httpStatus: 503, at: 'response' }, ifStatus: 200 },
-      'abort with 503 when the service has answered, if the answer is 200',
+      'abort with 503 when the service has answered, if status 200',
     ],
     [
       'answers of a range',
       { response: { status: 500 }, ifStatus: { from: 200, to: 299 } },
-      'response with status 500, if the answer is 200 to 299',
+      'response with status 500, if status from 200 to 299',
     ],
     ['what the dice stick to', { abort, percentage: 5, sticky: { cookie: 'id' } }, 'abort with 503, for 5 % of them, by cookie id'],
   ] as const) {
@@ -108,5 +108,10 @@ describe('faults in words', () => {
       faultInWords({ ...fault.parse({ abort }), ...newKinds }),
       'abort with 503, then reset, then throttle 10KiB/s, then truncate with at 100, end false',
     );
+  });
+
+  it('tells a new condition by its name and its fields', () => {
+    const newConditions = { ifGrpcStatus: 14, ifSize: { from: 1, to: 9 } };
+    assert.equal(faultInWords({ ...fault.parse({ abort }), ...newConditions }), 'abort with 503, if grpc status 14, if size from 1 to 9');
   });
 });

@@ -4,6 +4,17 @@ import { HfiCommand } from '../../base.ts';
 import { taken } from '../../client.ts';
 import { whatIsHalted } from '../../halts.ts';
 
+interface About {
+  readonly policy: string;
+  readonly halt?: Parameters<typeof whatIsHalted>[0] | undefined;
+  readonly token?: string | undefined;
+}
+
+function about({ policy, halt, token }: About): string {
+  if (halt !== undefined) return whatIsHalted(halt);
+  return token === undefined ? policy : `token/${token}`;
+}
+
 export default class AuditList extends HfiCommand {
   static override summary = 'Show who changed what, newest first.';
   static override examples = [
@@ -26,7 +37,7 @@ export default class AuditList extends HfiCommand {
       { title: 'who', of: ({ actor }) => `${actor.name} (${actor.role})` },
       { title: 'from', of: ({ address }) => address },
       { title: 'action', of: ({ action }) => action },
-      { title: 'policy', of: ({ policy, halt }) => (halt === undefined ? policy : whatIsHalted(halt)) },
+      { title: 'about', of: (entry) => about(entry) },
       { title: 'how', of: howInWords },
     ]);
     if (page.nextCursor !== null && this.format === 'table') this.note(`More: the same command with --cursor ${page.nextCursor}`);

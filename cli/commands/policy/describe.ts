@@ -44,10 +44,12 @@ export default class PolicyDescribe extends HfiCommand {
       );
       if (counted !== undefined) for (const line of ruleCountsInWords(counted)) this.say(`           ${line}`);
     });
+    for (const why of status.heldBack) this.say(`Held back  ${why}`);
     const total = counts?.total ?? status.result?.total;
     if (total !== undefined) this.say(`Injected   ${hitsInWords(total, counts?.perSecond ?? 0)}`);
     if (rollout === null || counts === null) return;
-    this.say(`Proxies    ${rollout.acknowledged} of ${rollout.selected} run it`);
+    const only = status.chosen === null ? '' : ', and it is for no others (hfi guardrails)';
+    this.say(`Proxies    ${rollout.acknowledged} of ${rollout.selected} run it${only}`);
     const counted = new Map(counts.proxies.map((proxy) => [proxy.name, proxy]));
     for (const proxy of rollout.proxies) this.say(`  ${proxyInWords(proxy, counted.get(proxy.name))}`);
     const connected = new Set(rollout.proxies.map(({ name }) => name));

@@ -1,12 +1,15 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { HTTPException } from 'hono/http-exception';
 import { policy } from '../../policy/schema.ts';
+import { ReviewUnavailable } from '../access/kubernetes/token-review.ts';
 import { StoreRefused, StoreUnavailable } from '../store/store.ts';
 import { auditRoutes } from './audit.ts';
 import { auditSealRoutes } from './audit-seals.ts';
 import { docsRoutes } from './docs.ts';
 import type { Env } from './env.ts';
 import { eventRoutes } from './events.ts';
+import { explainRoutes, questionSchema } from './explain.ts';
+import { guardrailRoutes } from './guardrails.ts';
 import { halting, haltRoutes } from './halt.ts';
 import { healthRoutes } from './health.ts';
 import { historyRoutes } from './history.ts';
@@ -22,6 +25,7 @@ import { rolloutRoutes } from './rollout.ts';
 import { rulesetRoutes } from './ruleset.ts';
 import { statusRoutes } from './status.ts';
 import { stopConditionRoutes } from './stop-conditions.ts';
+import { tokenRoutes } from './tokens.ts';
 
 /** The type of the whole API, for the typed client `hc<AppType>`. */
 export type AppType = ReturnType<typeof makeApp>;
@@ -33,6 +37,7 @@ export function makeApp(parts: Parts) {
   app.openAPIRegistry.register('Policy', policy);
   app.openAPIRegistry.register('Report', reportSchema);
   app.openAPIRegistry.register('Halting', halting);
+  app.openAPIRegistry.register('ExplainQuestion', questionSchema);
   const document = () =>
     app.getOpenAPI31Document({
       openapi: '3.1.0',
@@ -62,11 +67,14 @@ export function makeApp(parts: Parts) {
     .route('/', reportRoutes(parts))
     .route('/', policyCountRoutes(parts))
     .route('/', stopConditionRoutes(parts))
+    .route('/', explainRoutes(parts))
     .route('/', proxyRoutes(parts))
     .route('/', rolloutRoutes(parts))
     .route('/', haltRoutes(parts))
     .route('/', auditRoutes(parts))
     .route('/', auditSealRoutes(parts))
+    .route('/', tokenRoutes(parts))
+    .route('/', guardrailRoutes(parts))
     .route('/', statusRoutes(parts))
     .route('/', eventRoutes(parts))
     .route('/', healthRoutes(parts))
@@ -90,7 +98,13 @@ function asProblem(error: unknown, method: string, parts: Parts): Problem {
       cause: error,
     });
   }
-  if (error instanceof StoreRefused) return new Problem('too-large', 'The policy is larger than etcd takes.', { cause: error });
+  if (error instanceof ReviewUnavailable) {
+    return new Problem('identity-unavailable', `Your token can not be checked: ${error.message}.`, {
+      retryAfter: RETRY_AFTER_SECONDS,
+      cause: error,
+    });
+  }
+  if (error instanceof StoreRefused) return new Problem('too-large', 'This is larger than etcd takes.', { cause: error });
   if (error instanceof HTTPException && error.status < 500) return new Problem('invalid', error.message, { cause: error });
   // What went wrong inside is for the log, not for the caller.
   parts.log.error({ err: error }, 'request failed');

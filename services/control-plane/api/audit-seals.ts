@@ -1,5 +1,5 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
-import { readers } from './auth.ts';
+import { unscopedReaders } from './auth.ts';
 import type { Env } from './env.ts';
 import type { Parts } from './parts.ts';
 import { refusals } from './problem.ts';
@@ -60,7 +60,7 @@ export function auditSealRoutes(parts: Parts) {
     summary: 'Lists the seals over the audit, oldest first: `hfi audit verify` compares the entries with them.',
     tags: ['audit'],
     security: [{ bearer: [] }],
-    middleware: [readers(parts.tokens)] as const,
+    middleware: [unscopedReaders(parts.tokens)] as const,
     request: {
       query: z.strictObject({
         limit: z.coerce.number().int().min(1).max(100).default(20).describe('How many at most.'),
@@ -84,7 +84,7 @@ export function auditSealRoutes(parts: Parts) {
           },
         },
       },
-      ...refusals('invalid', 'unauthenticated', 'forbidden', 'store-unavailable'),
+      ...refusals('invalid', 'unauthenticated', 'forbidden', 'too-many-requests', 'store-unavailable'),
     },
   });
 

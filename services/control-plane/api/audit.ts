@@ -1,13 +1,24 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { END_REASONS, type EndReason } from '../../policy/lifecycle.ts';
 import { policySpec } from '../../policy/schema.ts';
+import { ROLES } from '../access/caller.ts';
+import { seenOfEntry } from '../access/scope.ts';
 import { shown } from '../store/audit-writer.ts';
-import { AUDIT_ACTIONS } from '../store/store.ts';
+import { AUDIT_ACTIONS, type AuditEntry } from '../store/store.ts';
 import { readers } from './auth.ts';
 import type { Env } from './env.ts';
 import type { Parts } from './parts.ts';
 import { refusals } from './problem.ts';
 import { refuseBadQuery } from './query.ts';
+
+const tokenState = z
+  .object({
+    role: z.enum(ROLES),
+    namespaces: z.array(z.string()).readonly().optional(),
+    expiresAt: z.number().describe('Milliseconds since the epoch.'),
+  })
+  .openapi('AuditToken');
+const state = z.union([policySpec, tokenState]).nullable();
 
 const auditEntry = z
   .object({
@@ -16,11 +27,12 @@ const auditEntry = z
     actor: z.object({ name: z.string(), role: z.string() }),
     address: z.string().describe('Where the request came from.'),
     action: z.enum(AUDIT_ACTIONS),
-    policy: z.string().describe('Empty for a halt and a resume.'),
+    policy: z.string().describe('The policy that was changed; empty when it was a halt or a token.'),
     halt: z
       .object({ namespace: z.string().nullable(), reason: z.string() })
       .optional()
       .describe('What was halted or resumed, null = everything, and the reason of the halt.'),
+    token: z.string().optional().describe('The token that was created or revoked, by its name.'),
     resourceVersion: z.string(),
     end: z
       .object({ reason: z.enum(Object.keys(END_REASONS) as [EndReason, ...EndReason[]]), why: z.string() })
@@ -30,8 +42,8 @@ const auditEntry = z
       .object({ appliedAt: z.iso.datetime(), verdict: z.enum(['effective', 'inconclusive']), matched: z.int(), injected: z.int() })
       .optional()
       .describe('What the run did in all that ended, of the action `result`: `inconclusive` when it hit nothing.'),
-    before: policySpec.nullable(),
-    after: policySpec.nullable(),
+    before: state.describe('What was there; null for nothing, and for what is outside of the namespaces of who asks.'),
+    after: state,
   })
   .openapi('AuditEntry');
 
@@ -75,13 +87,17 @@ export function auditRoutes(parts: Parts) {
           'application/json': { schema: z.object({ items: z.array(auditEntry), nextCursor: z.string().nullable() }).openapi('AuditPage') },
         },
       },
-      ...refusals('invalid', 'unauthenticated', 'forbidden', 'store-unavailable'),
+      ...refusals('invalid', 'unauthenticated', 'forbidden', 'too-many-requests', 'store-unavailable'),
     },
   });
 
   return new OpenAPIHono<Env>({ defaultHook: refuseBadQuery }).openapi(route, async (c) => {
-    const page = await parts.audit.list(c.req.valid('query'));
-    const items = page.items.map(({ revision, ...entry }) => ({ ...shown(entry), resourceVersion: String(revision) }));
+    const caller = c.get('actor');
+    const seen = caller.namespaces === undefined ? undefined : (entry: AuditEntry) => seenOfEntry(caller, entry) !== undefined;
+    const page = await parts.audit.list({ ...c.req.valid('query'), seen });
+    const items = page.items
+      .flatMap((entry) => seenOfEntry(caller, entry) ?? [])
+      .map(({ revision, ...entry }) => ({ ...shown(entry), resourceVersion: String(revision) }));
     return c.json({ items, nextCursor: page.nextCursor }, 200);
   });
 }

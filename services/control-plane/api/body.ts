@@ -3,6 +3,7 @@ import type { Context } from 'hono';
 import { LineCounter, parseAllDocuments } from 'yaml';
 import { duplicateKeys } from '../../policy/duplicate-keys.ts';
 import { fieldErrors } from '../../policy/problems.ts';
+import { asOneDocument } from '../../policy/regex/work.ts';
 import type { Env } from './env.ts';
 import { Problem } from './problem.ts';
 
@@ -31,7 +32,7 @@ export async function readBody<S extends z.ZodType>(c: Context<Env>, schema: S):
 
 /** Checks a value with a schema. @throws Problem `invalid` with every bad field */
 export function check<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
-  const result = schema.safeParse(value, { reportInput: false });
+  const result = asOneDocument(() => schema.safeParse(value, { reportInput: false }));
   if (result.success) return result.data;
   const all = fieldErrors(schema, result.error.issues, value);
   const errors = all.slice(0, MOST_ERRORS);
@@ -41,7 +42,7 @@ export function check<S extends z.ZodType>(schema: S, value: unknown): z.output<
 }
 
 /** The body as text, refused as soon as it is known to be too long. */
-export async function readText(c: Context<Env>, what = 'policy', most = MAX_BODY_BYTES): Promise<string> {
+export async function readText(c: Context<Env>, what = 'body', most = MAX_BODY_BYTES): Promise<string> {
   const tooLarge = new Problem('too-large', `The ${what} is longer than ${most} bytes.`);
   if (Number(c.req.header('content-length') ?? 0) > most) throw tooLarge;
   const chunks: Uint8Array[] = [];
@@ -87,7 +88,7 @@ function parseYaml(text: string): unknown {
   const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, version: '1.2', schema: 'core' });
   if (!Array.isArray(documents) || documents.length === 0) throw new Problem('malformed', 'The body is empty.');
   const [document] = documents;
-  if (documents.length > 1) throw new Problem('malformed', 'The body has several documents; send one policy a request.');
+  if (documents.length > 1) throw new Problem('malformed', 'The body has several documents; send one a request.');
   const wrong = [
     ...(document?.errors ?? []).map(({ pos, message }) => ({ offset: pos[0], message })),
     ...(document === undefined

@@ -1,8 +1,7 @@
-import type { Actor } from '../store/store.ts';
-import type { Role } from './auth.ts';
+import type { Caller } from '../access/caller.ts';
 
 /** What Hono's context carries. */
 export interface Env {
-  Variables: { actor: Actor & { role: Role } };
+  Variables: { actor: Caller };
   Bindings: { incoming?: { socket: { remoteAddress?: string } } };
 }

@@ -1,6 +1,8 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming';
-import { HALT_EVENTS, POLICY_EVENTS } from '../events/events.ts';
+import type { Scope } from '../access/caller.ts';
+import { coversSelector, seesHalt } from '../access/scope.ts';
+import { HALT_EVENTS, type Happening, POLICY_EVENTS } from '../events/events.ts';
 import { readers } from './auth.ts';
 import type { Env } from './env.ts';
 import type { Parts } from './parts.ts';
@@ -59,10 +61,11 @@ export function eventRoutes(parts: Parts) {
     const ended = AbortSignal.any([c.req.raw.signal, parts.fleet.ending]);
     const last = c.req.header('last-event-id');
     // What Hono's helper returns is a plain response, which the route's type doesn't know.
+    const caller = c.get('actor');
     return streamSSE(c, async (stream) => {
       stream.onAbort(() => undefined);
       try {
-        await follow(parts, stream, last, ended);
+        await follow(parts, stream, caller, last, ended);
       } finally {
         streams--;
       }
@@ -70,7 +73,7 @@ export function eventRoutes(parts: Parts) {
   });
 }
 
-async function follow(parts: Parts, stream: SSEStreamingApi, last: string | undefined, ended: AbortSignal): Promise<void> {
+async function follow(parts: Parts, stream: SSEStreamingApi, caller: Scope, last: string | undefined, ended: AbortSignal): Promise<void> {
   const { events, start } = parts;
   const [, from, number] = /^([0-9a-f]{16})-(\d{1,15})$/.exec(last ?? '') ?? [];
   let told = from === start ? Math.min(Number(number), events.last) : events.last;
@@ -82,15 +85,23 @@ async function follow(parts: Parts, stream: SSEStreamingApi, last: string | unde
     if (missed || gap) await stream.writeSSE({ event: 'gap', data: '{}', id: `${start}-${told}` });
     gap = false;
     for (const { number: at, time, ...happening } of news) {
+      told = at;
+      if (!seen(caller, happening)) continue;
       await stream.writeSSE({
         event: happening.type,
         data: JSON.stringify({ time: new Date(time).toISOString(), ...happening }),
         id: `${start}-${at}`,
       });
-      told = at;
     }
     if (!(await moreIn(parts, told, ended))) await stream.write(': still here\n\n');
   }
+}
+
+/** Whether a caller may hear of it; how all proxies stand is for those who may see all. */
+function seen(caller: Scope, happening: Happening): boolean {
+  if (happening.type === 'halt') return seesHalt(caller, happening);
+  if (happening.type === 'policy') return coversSelector(caller, { namespace: happening.namespace ?? undefined });
+  return caller.namespaces === undefined;
 }
 
 /** Waits for an event. @returns false when none came before it was time for a sign of life */

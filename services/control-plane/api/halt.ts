@@ -2,13 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { DNS_LABEL } from '../../policy/schema.ts';
+import type { Scope } from '../access/caller.ts';
+import { inWords, mayHalt, seesHalt } from '../access/scope.ts';
 import { admins, readers, writers } from './auth.ts';
 import { check, readBody } from './body.ts';
 import type { Env } from './env.ts';
 import { asResource, haltResource } from './halt-resource.ts';
 import { origin } from './origin.ts';
 import type { Parts } from './parts.ts';
-import { refusals } from './problem.ts';
+import { Problem, refusals } from './problem.ts';
 import { scopeParam } from './proxies.ts';
 import { refuseBadQuery } from './query.ts';
 
@@ -111,6 +113,7 @@ export function haltRoutes(parts: Parts) {
     .openapi(halt, async (c) => {
       const asked = await readHalting(c);
       const { actor: by, address, time } = origin(c, parts.runtime);
+      refuseForeign(c.get('actor'), asked.namespace ?? null);
       const wanted = { id: asked.id ?? randomUUID(), namespace: asked.namespace ?? null, by, address, time, reason: asked.reason };
       if (c.req.valid('query').scope === 'local') {
         parts.halts.hold(wanted);
@@ -118,19 +121,25 @@ export function haltRoutes(parts: Parts) {
         return c.json(shown(wanted.id, wanted, undefined, []), 202);
       }
       // Also when etcd takes it: another replica may be cut off from etcd.
-      const told = parts.peers.tell('/v1/halt?scope=local', { ...asked, id: wanted.id }, c.req.header('authorization') ?? '');
+      // Of one that is in force already they are told as of that one, which can't come back when it is lifted meanwhile.
+      const { id, reason } = parts.halts.exactly(wanted.namespace) ?? wanted;
+      const told = parts.peers.tell('/v1/halt?scope=local', { ...asked, id, reason }, c.req.header('authorization') ?? '');
       const result = await parts.halts.halt(wanted);
       parts.log.warn({ ...wanted, kept: result.revision !== undefined }, 'halted');
       if (result.revision !== undefined) return c.json(shown(wanted.id, result.halt, result.revision, []), 200);
       return c.json(shown(wanted.id, result.halt, undefined, await told), 202);
     })
     .openapi(get, (c) => {
-      const items = parts.halts.inForce().map(asResource);
+      const items = parts.halts
+        .inForce()
+        .filter(({ halt }) => seesHalt(c.get('actor'), halt))
+        .map(asResource);
       return c.json({ halted: items.some((one) => one.namespace === null), halts: items }, 200);
     })
     .openapi(resume, async (c) => {
       parts.writeLimit.take(c.get('actor').name);
       const what = c.req.valid('query').namespace ?? null;
+      refuseForeign(c.get('actor'), what);
       await parts.halts.settle(what);
       const by = origin(c, parts.runtime);
       const { halt: lifted, revision } = await parts.haltStore.lift(what, by);
@@ -142,12 +151,19 @@ export function haltRoutes(parts: Parts) {
           resourceVersion: String(revision),
           halts: parts.halts
             .inForce()
-            .filter(({ halt: one }) => one.namespace !== what)
+            .filter(({ halt: one }) => one.namespace !== what && seesHalt(c.get('actor'), one))
             .map(asResource),
         },
         200,
       );
     });
+}
+
+/** @throws Problem `forbidden` when the token is not for what is to be halted or resumed */
+function refuseForeign(scope: Scope, namespace: string | null): void {
+  if (mayHalt(scope, namespace)) return;
+  const what = namespace === null ? 'everything' : `namespace ${namespace}`;
+  throw new Problem('forbidden', `The token is for ${inWords(scope)}, not for ${what}.`);
 }
 
 /** A halt must be possible with the barest of requests: no body at all is everything, without a reason. */

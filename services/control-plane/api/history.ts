@@ -1,10 +1,12 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import { seesPolicy } from '../access/scope.ts';
 import { readers } from './auth.ts';
 import type { Env } from './env.ts';
 import type { Parts } from './parts.ts';
 import { pastResource, policyResource } from './policy-resource.ts';
 import { refusals } from './problem.ts';
 import { refuseBadQuery } from './query.ts';
+import { seenPage } from './seen-page.ts';
 
 /** What policies did that are over: each run with its last spec, its end and why. */
 export function historyRoutes(parts: Parts) {
@@ -42,8 +44,21 @@ export function historyRoutes(parts: Parts) {
   });
 
   return new OpenAPIHono<Env>({ defaultHook: refuseBadQuery }).openapi(route, async (c) => {
-    const { items, nextCursor } = await parts.history.list(c.req.valid('query'));
+    const { limit, cursor, policy } = c.req.valid('query');
+    const caller = c.get('actor');
+    const { items, nextCursor } =
+      caller.namespaces === undefined
+        ? await parts.history.list({ limit, cursor, policy })
+        : await seenPage(
+            {
+              read: (most, after) => parts.history.list({ limit: most, cursor: after, policy }),
+              show: (run) => (seesPolicy(caller, run.policy) ? run : undefined),
+              key: (run) => run.id,
+            },
+            limit,
+            cursor,
+          );
     const now = parts.runtime.clock.now();
-    return c.json({ items: items.map((run) => pastResource(run, now, parts.fleet)), nextCursor }, 200);
+    return c.json({ items: items.map((run) => pastResource(run, now, parts)), nextCursor }, 200);
   });
 }

@@ -1,8 +1,11 @@
 import type { Logger } from 'pino';
+import type { Tokens } from '../access/tokens.ts';
 import type { Counts } from '../counts/counts.ts';
 import type { Events } from '../events/events.ts';
+import type { FilterModule } from '../explain/filter-module.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Halts } from '../fleet/halts.ts';
+import type { Guard } from '../guardrails/guard.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Peers } from '../replicas/peers.ts';
 import type { Runtime } from '../runtime.ts';
@@ -11,7 +14,6 @@ import type { AuditLog } from '../store/audit-log.ts';
 import type { HaltStore } from '../store/halts.ts';
 import type { History } from '../store/history.ts';
 import type { Store, StoredPolicy } from '../store/store.ts';
-import type { Tokens } from './auth.ts';
 import type { RateLimit } from './rate-limit.ts';
 
 /** The copy of the policies that this replica follows. */
@@ -40,7 +42,12 @@ export interface Parts {
   readonly peers: Peers;
   readonly events: Events;
   readonly tokens: Tokens;
+  /** Random bytes for a token that nobody can guess. */
+  readonly randomBytes: () => Uint8Array;
+  readonly guard: Guard;
   readonly writeLimit: RateLimit;
+  /** What the proxies run; undefined where it isn't there. */
+  readonly filter: () => FilterModule | undefined;
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly replica: string;

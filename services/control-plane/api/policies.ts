@@ -4,18 +4,21 @@ import { MAX_RULESET_BYTES } from '../../../filter/assembly/layout.ts';
 import { nearMisses } from '../../policy/near-miss.ts';
 import { type Policy, type PolicyInput, policy as policySchema } from '../../policy/schema.ts';
 import { selects } from '../../policy/selector.ts';
+import { seesPolicy } from '../access/scope.ts';
 import type { StoredPolicy } from '../store/store.ts';
 import { readers, writers } from './auth.ts';
 import { readBody } from './body.ts';
 import type { Env } from './env.ts';
+import { guarded } from './guardrails.ts';
 import { onlyIf } from './if-match.ts';
 import { origin } from './origin.ts';
 import type { Parts } from './parts.ts';
 import { asResource, policyResource } from './policy-resource.ts';
-import { deletePolicy, type Intent, writePolicy } from './policy-write.ts';
+import { deletePolicy, type Intent, refuseOutside, writePolicy } from './policy-write.ts';
 import { Problem, refusals } from './problem.ts';
 import { allProxies } from './proxies.ts';
 import { refuseBadQuery } from './query.ts';
+import { seenPage } from './seen-page.ts';
 
 const TAG = ['policies'];
 const SECURED = [{ bearer: [] }];
@@ -63,6 +66,7 @@ const writeRefusals = refusals(
   'forbidden',
   'conflict',
   'precondition-failed',
+  'guardrail',
   'halted',
   'too-large',
   'unsupported-media-type',
@@ -119,7 +123,7 @@ export function policyRoutes(parts: Parts) {
     request: { params: nameParam },
     responses: {
       200: { description: 'The policy; its ETag is the resource version.', content: { 'application/json': { schema: policyResource } } },
-      ...refusals('unauthenticated', 'forbidden', 'not-found', 'store-unavailable'),
+      ...refusals('unauthenticated', 'forbidden', 'not-found', 'too-many-requests', 'store-unavailable'),
     },
   });
 
@@ -146,7 +150,7 @@ export function policyRoutes(parts: Parts) {
           },
         },
       },
-      ...refusals('invalid', 'unauthenticated', 'forbidden', 'store-unavailable'),
+      ...refusals('invalid', 'unauthenticated', 'forbidden', 'too-many-requests', 'store-unavailable'),
     },
   });
 
@@ -166,19 +170,31 @@ export function policyRoutes(parts: Parts) {
   });
 
   const write = async (c: Context<Env>, policy: Policy, intent: Intent, dryRun: boolean) => {
+    const caller = c.get('actor');
+    refuseOutside(caller, policy);
+    const by = origin(c, runtime);
+    const { chosen, warnings } = await guarded(parts, policy, by.time, c);
     refuseOverfull(parts, policy);
     const stops = await checkStops(parts, policy);
-    const { result, stored } = await writePolicy(parts, policy, intent, origin(c, runtime), dryRun);
+    const { result, stored } = await writePolicy(parts, policy, intent, caller, by, dryRun, chosen);
     const now = runtime.clock.now();
     const { selector } = policy.spec;
     // A change is answered without asking around, which would hold it up; whom it reached is in the rollout.
-    const { proxies, misses } = dryRun
-      ? await selectedAnywhere(parts, selector, c)
-      : { proxies: parts.fleet.selectedBy(selector), misses: [] };
-    const warnings = [...warningsFor(policy), ...stops, ...misses];
+    const { proxies, misses } =
+      chosen !== undefined
+        ? { proxies: [...chosen], misses: [] }
+        : dryRun
+          ? await selectedAnywhere(parts, selector, c)
+          : { proxies: parts.fleet.selectedBy(selector), misses: [] };
     return {
       etag: etag(stored),
-      body: { result, policy: asResource(stored, now, parts.fleet), warnings, proxies, ...(dryRun ? { dryRun: true } : {}) },
+      body: {
+        result,
+        policy: asResource(stored, now, parts),
+        warnings: [...warningsFor(policy), ...stops, ...warnings, ...misses],
+        proxies,
+        ...(dryRun ? { dryRun: true } : {}),
+      },
     };
   };
 
@@ -207,20 +223,32 @@ export function policyRoutes(parts: Parts) {
     .openapi(get, async (c) => {
       const { name } = c.req.valid('param');
       const stored = await store.get(name);
-      if (stored === undefined) throw notThere(name);
+      if (stored === undefined || !seesPolicy(c.get('actor'), stored.policy)) throw notThere(name);
       c.header('ETag', etag(stored));
-      return c.json(asResource(stored, runtime.clock.now(), parts.fleet), 200);
+      return c.json(asResource(stored, runtime.clock.now(), parts), 200);
     })
     .openapi(list, async (c) => {
       const { limit, cursor } = c.req.valid('query');
-      const page = await store.list(limit, cursor);
+      const caller = c.get('actor');
+      const page =
+        caller.namespaces === undefined
+          ? await store.list(limit, cursor)
+          : await seenPage(
+              {
+                read: (most, after) => store.list(most, after),
+                show: (stored) => (seesPolicy(caller, stored.policy) ? stored : undefined),
+                key: (stored) => stored.policy.metadata.name,
+              },
+              limit,
+              cursor,
+            );
       const now = runtime.clock.now();
-      return c.json({ items: page.items.map((stored) => asResource(stored, now, parts.fleet)), nextCursor: page.nextCursor }, 200);
+      return c.json({ items: page.items.map((stored) => asResource(stored, now, parts)), nextCursor: page.nextCursor }, 200);
     })
     .openapi(remove, async (c) => {
       parts.writeLimit.take(c.get('actor').name);
       const { name } = c.req.valid('param');
-      const revision = await deletePolicy(parts, name, onlyIf(c), origin(c, runtime));
+      const revision = await deletePolicy(parts, name, onlyIf(c), c.get('actor'), origin(c, runtime));
       return c.json({ result: 'deleted' as const, name, resourceVersion: String(revision) }, 200);
     });
 }
@@ -250,7 +278,7 @@ async function selectedAnywhere(
   selector: Policy['spec']['selector'],
   c: Context<Env>,
 ): Promise<{ proxies: string[]; misses: string[] }> {
-  const { items } = await allProxies(parts, c.req.header('authorization') ?? '', false, c.req.raw.signal);
+  const { items } = await allProxies(parts, c, false);
   const connected = items.filter((proxy) => proxy.connected && proxy.unreadable.length === 0);
   return {
     proxies: connected.filter((proxy) => selects(selector, proxy)).map(({ name }) => name),

@@ -1,4 +1,5 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import { seesPolicy } from '../access/scope.ts';
 import { countsValue } from '../counts/proxy-counts.ts';
 import { partsOf, shownRun, VERDICTS } from '../counts/shown.ts';
 import { KINDS, REASONS } from '../counts/tally.ts';
@@ -87,7 +88,7 @@ export function policyCountRoutes(parts: Parts) {
     },
     responses: {
       200: { description: 'The counts.', content: { 'application/json': { schema: policyCounts } } },
-      ...refusals('invalid', 'unauthenticated', 'forbidden', 'not-found'),
+      ...refusals('invalid', 'unauthenticated', 'forbidden', 'not-found', 'too-many-requests', 'store-unavailable'),
     },
   });
 
@@ -98,7 +99,9 @@ export function policyCountRoutes(parts: Parts) {
     const run = parts.counts.current(name);
     // The run's own copy knows of no renewal.
     const stored = run?.stored && (parts.copy.policies.get(name) ?? run.stored);
-    if (run === undefined || stored === undefined) throw new Problem('not-found', `There is no policy ${JSON.stringify(name)}.`);
+    if (run === undefined || stored === undefined || !seesPolicy(c.get('actor'), stored.policy)) {
+      throw new Problem('not-found', `There is no policy ${JSON.stringify(name)}.`);
+    }
     const own = partsOf(run, parts.runtime.clock.elapsed()).map((one) => ({ ...one, ...ofNoRule(parts, one.proxy) }));
     const local = scope === 'local';
     const path = `/v1/policies/${encodeURIComponent(name)}/counts?scope=local&revision=${stored.revision}`;

@@ -1,5 +1,6 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { isOver, ownersLeaseMs } from '../../policy/lifecycle.ts';
+import { seesPolicy } from '../access/scope.ts';
 import type { StoredPolicy } from '../store/store.ts';
 import { writers } from './auth.ts';
 import type { Env } from './env.ts';
@@ -57,7 +58,8 @@ export function renewRoutes(parts: Parts) {
     const intent = onlyIf(c);
     let base = await parts.store.get(name);
     for (let left = TRIES; left > 0; left--) {
-      if (base === undefined) throw new Problem('not-found', `There is no policy ${JSON.stringify(name)}.`);
+      if (base === undefined || !seesPolicy(c.get('actor'), base.policy))
+        throw new Problem('not-found', `There is no policy ${JSON.stringify(name)}.`);
       refuseUnless(intent, name, base);
       const now = parts.runtime.clock.now();
       const until = now + leaseOf(base, now);

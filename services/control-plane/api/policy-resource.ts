@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { policyEnd, ruleEnd } from '../../policy/end.ts';
 import { END_REASONS, type EndReason, isOver, leaseUntil, PHASES, type Phase, phaseAt } from '../../policy/lifecycle.ts';
 import { policySpec, type Selector } from '../../policy/schema.ts';
+import type { Guard } from '../guardrails/guard.ts';
 import type { PastRun, StoredPolicy } from '../store/store.ts';
 import { tally } from './policy-counts.ts';
 
@@ -44,9 +45,19 @@ export const policyResource = z
           'What it did in all, of a run in the history; null until its last counts are there, some seconds after the end, and when nobody knows them any more.',
         ),
       rules: z.array(z.object({ name: z.string(), endsAt: moment.nullable(), state })),
+      chosen: z
+        .array(z.string())
+        .nullable()
+        .describe('The only proxies that it is for, chosen by guardrails when it was applied; null = all that it selects.'),
+      heldBack: z
+        .array(z.string())
+        .describe('In what it is beyond guardrails that are narrower than when it was applied. Unless empty, no proxy gets it.'),
     }),
   })
   .openapi('PolicyResource');
+
+/** Nobody reads more. */
+const MOST_TOLD = 20;
 
 export type PolicyResource = z.output<typeof policyResource>;
 
@@ -56,18 +67,26 @@ export interface Behind {
   behind(selector: Selector): number;
 }
 
+/** Of whom it is asked how a policy stands. */
+export interface Judges {
+  /** The proxies that this replica knows. */
+  readonly fleet: Behind;
+  readonly guard: Pick<Guard, 'violations'>;
+}
+
 /**
  * A stored policy as the API shows it.
  *
  * @param now milliseconds since the epoch; what ended by then is `ended`
- * @param fleet the proxies that this replica knows
  */
-export function asResource(stored: StoredPolicy, now: number, fleet: Behind): PolicyResource {
-  const { policy, createdAt, appliedAt, revision, ended } = stored;
+export function asResource(stored: StoredPolicy, now: number, { fleet, guard }: Judges): PolicyResource {
+  const { policy, createdAt, appliedAt, revision, chosen, ended } = stored;
   const { name } = policy.metadata;
   const over = isOver(stored, now);
   const stateAt = (end: number): 'active' | 'ended' => (over || (end !== 0 && end <= now) ? 'ended' : 'active');
   const until = leaseUntil(stored);
+  // What is over is held back by nothing.
+  const beyond = over ? [] : guard.violations(policy, appliedAt).slice(0, MOST_TOLD);
   return {
     metadata: { name, resourceVersion: String(revision), createdAt: iso(createdAt), appliedAt: iso(appliedAt) },
     spec: policy.spec,
@@ -82,13 +101,15 @@ export function asResource(stored: StoredPolicy, now: number, fleet: Behind): Po
         const ruleEnds = ruleEnd(rule, appliedAt);
         return { name: `${name}/${i}`, endsAt: isoOrNull(ruleEnds), state: stateAt(ruleEnds) };
       }),
+      chosen: chosen === undefined ? null : [...chosen],
+      heldBack: beyond.map(({ field, message }) => `${field} ${message}`),
     },
   };
 }
 
 /** A run of the history as the API shows it. */
-export function pastResource(run: PastRun, now: number, fleet: Behind): PolicyResource {
-  const resource = asResource(run, now, fleet);
+export function pastResource(run: PastRun, now: number, judges: Judges): PolicyResource {
+  const resource = asResource(run, now, judges);
   return { ...resource, status: { ...resource.status, lease: null, result: run.result } };
 }
 

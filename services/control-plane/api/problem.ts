@@ -13,12 +13,15 @@ export const PROBLEM_CODES = [
   'conflict',
   'layout-mismatch',
   'precondition-failed',
+  'guardrail',
   'too-large',
   'unsupported-media-type',
   'halted',
   'too-many-requests',
   'internal',
+  'no-filter',
   'store-unavailable',
+  'identity-unavailable',
 ] as const;
 
 export type ProblemCode = (typeof PROBLEM_CODES)[number];
@@ -29,6 +32,9 @@ export const fieldErrorSchema = z
     message: z.string(),
     allowed: z.array(z.string()).optional().describe('What may stand there instead.'),
     nearest: z.string().optional().describe('What was probably meant.'),
+    guardrail: z.string().optional().describe('The guardrail that it goes beyond.'),
+    value: z.union([z.string(), z.number()]).optional().describe('What it says.'),
+    limit: z.union([z.string(), z.number()]).optional().describe('What the guardrail allows.'),
   })
   .openapi('FieldError');
 
@@ -43,15 +49,22 @@ export const problemSchema = z
   })
   .openapi('Problem');
 
+/** What is wrong with a field, and what it goes beyond if that is why. */
+export interface ProblemError extends FieldError {
+  readonly guardrail?: string;
+  readonly value?: string | number;
+  readonly limit?: string | number;
+}
+
 /** A refusal, thrown anywhere below the API and answered in one place. */
 export class Problem extends Error {
   override readonly name = 'Problem';
   readonly code: ProblemCode;
-  readonly errors: readonly FieldError[];
+  readonly errors: readonly ProblemError[];
   /** Seconds after which a try may do better. */
   readonly retryAfter: number | undefined;
 
-  constructor(code: ProblemCode, detail: string, more: { errors?: readonly FieldError[]; retryAfter?: number; cause?: unknown } = {}) {
+  constructor(code: ProblemCode, detail: string, more: { errors?: readonly ProblemError[]; retryAfter?: number; cause?: unknown } = {}) {
     super(detail, { cause: more.cause });
     this.code = code;
     this.errors = more.errors ?? [];
@@ -59,7 +72,7 @@ export class Problem extends Error {
   }
 }
 
-type ProblemStatus = 400 | 401 | 403 | 404 | 405 | 409 | 412 | 413 | 415 | 423 | 429 | 500 | 503;
+type ProblemStatus = 400 | 401 | 403 | 404 | 405 | 409 | 412 | 413 | 415 | 422 | 423 | 429 | 500 | 503;
 
 /** The one place that knows the codes' statuses and titles. */
 function statusOf(code: ProblemCode): [ProblemStatus, string] {
@@ -82,6 +95,8 @@ function statusOf(code: ProblemCode): [ProblemStatus, string] {
       return [409, 'Another ruleset layout'];
     case 'precondition-failed':
       return [412, 'Changed in between'];
+    case 'guardrail':
+      return [422, 'Beyond a guardrail'];
     case 'too-large':
       return [413, 'Too large'];
     case 'unsupported-media-type':
@@ -92,8 +107,12 @@ function statusOf(code: ProblemCode): [ProblemStatus, string] {
       return [429, 'Too many requests'];
     case 'internal':
       return [500, 'Internal error'];
+    case 'no-filter':
+      return [503, 'No filter here'];
     case 'store-unavailable':
       return [503, 'Store does not answer'];
+    case 'identity-unavailable':
+      return [503, 'Nobody says who you are'];
   }
 }
 
@@ -118,7 +137,9 @@ export function answerProblem(c: Context, problem: Problem): Response {
 export function refusals<const C extends ProblemCode>(...codes: readonly C[]) {
   const content = { 'application/problem+json': { schema: problemSchema } };
   const byStatus: Record<number, { description: string; content: typeof content }> = {};
-  for (const code of codes) {
+  // Wherever a token is needed, Kubernetes may be the one to know it, and may not answer.
+  const all: readonly ProblemCode[] = codes.some((code) => code === 'unauthenticated') ? [...codes, 'identity-unavailable'] : codes;
+  for (const code of all) {
     const [status, title] = statusOf(code);
     const before = byStatus[status]?.description;
     byStatus[status] = { description: before === undefined ? `${title} (\`${code}\`).` : `${before} ${title} (\`${code}\`).`, content };

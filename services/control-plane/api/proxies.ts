@@ -1,5 +1,7 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
 import { canonicalService } from '../../policy/selector.ts';
+import { coversSelector, seesNamespace } from '../access/scope.ts';
 import { isConnected, type KnownProxy } from '../fleet/proxy.ts';
 import { readers } from './auth.ts';
 import type { Env } from './env.ts';
@@ -59,27 +61,32 @@ export function proxyRoutes(parts: Parts) {
     request: { query: z.strictObject({ scope: scopeParam }) },
     responses: {
       200: { description: 'The proxies by name.', content: { 'application/json': { schema: proxyList } } },
-      ...refusals('invalid', 'unauthenticated', 'forbidden'),
+      ...refusals('invalid', 'unauthenticated', 'forbidden', 'too-many-requests', 'store-unavailable'),
     },
   });
 
   return new OpenAPIHono<Env>({ defaultHook: refuseBadQuery }).openapi(route, async (c) => {
     const local = c.req.valid('query').scope === 'local';
-    return c.json(await allProxies(parts, c.req.header('authorization') ?? '', local, c.req.raw.signal), 200);
+    return c.json(await allProxies(parts, c, local), 200);
   });
 }
 
-/** The proxies of this replica and, unless `local`, of the others. */
-export async function allProxies(
-  parts: Parts,
-  authorization: string,
-  local: boolean,
-  signal: AbortSignal,
-): Promise<z.output<typeof proxyList>> {
+/** The proxies that the caller may see, of this replica and, unless `local`, of the others. */
+export async function allProxies(parts: Parts, c: Context<Env>, local: boolean): Promise<z.output<typeof proxyList>> {
   const now = parts.runtime.clock.now();
-  const own = [...parts.fleet.proxies].map((proxy) => asResource(proxy, parts.replica, now));
+  const caller = c.get('actor');
+  const sees = (name: string): boolean => {
+    const stored = parts.copy.policies.get(name);
+    return caller.namespaces === undefined || (stored !== undefined && coversSelector(caller, stored.policy.spec.selector));
+  };
+  const own = [...parts.fleet.proxies]
+    .filter(({ hello }) => seesNamespace(caller, hello.namespace))
+    .map((proxy) => asResource(proxy, parts.replica, now))
+    .map((proxy) => ({ ...proxy, selectedBy: proxy.selectedBy.filter(sees) }));
   if (local) return { items: own.sort(byName), incomplete: [] };
-  const { answers, incomplete } = await parts.peers.ask('/v1/proxies?scope=local', proxyList, authorization, 0, signal);
+  // The others are asked with the caller's own token, and show what it may see.
+  const authorization = c.req.header('authorization') ?? '';
+  const { answers, incomplete } = await parts.peers.ask('/v1/proxies?scope=local', proxyList, authorization, 0, c.req.raw.signal);
   return { items: latest([...own, ...answers.flatMap((answer) => answer.items)]), incomplete: [...incomplete] };
 }
 

@@ -9,12 +9,12 @@ import {
   HEADER_WORKLOAD,
 } from '../../../filter/assembly/protocol.ts';
 import { COUNTERS, tallyOf } from '../counts/tally.ts';
-import { proxies } from './auth.ts';
+import { reporters } from './auth.ts';
 import { check, readText } from './body.ts';
 import type { Env } from './env.ts';
 import type { Parts } from './parts.ts';
 import { Problem, refusals } from './problem.ts';
-import { caughtUp, readHello, wholeNumber } from './ruleset.ts';
+import { caughtUp, readHello, refuseForeign, wholeNumber } from './ruleset.ts';
 
 /** A report of the filter has at most 16 KiB. */
 const MAX_REPORT_BYTES = 64 * 1024;
@@ -64,19 +64,30 @@ export function reportRoutes(parts: Parts) {
     summary: 'What a proxy counted, by rule. A report can come twice, late or not at all: the largest value of each counter counts.',
     tags: ['proxies'],
     security: [{ bearer: [] }],
-    middleware: [proxies(parts.tokens)] as const,
+    middleware: [reporters(parts.tokens)] as const,
     request: {
       headers,
       body: { required: true, content: { 'application/json': { schema: reportBody } } },
     },
     responses: {
       204: { description: 'Taken. What makes no sense in it is left out, and counted (`hfi_reports_ignored_total`).' },
-      ...refusals('invalid', 'malformed', 'unauthenticated', 'forbidden', 'too-large', 'unsupported-media-type', 'store-unavailable'),
+      ...refusals(
+        'invalid',
+        'malformed',
+        'unauthenticated',
+        'forbidden',
+        'too-large',
+        'unsupported-media-type',
+        'too-many-requests',
+        'store-unavailable',
+      ),
     },
   });
 
   return new OpenAPIHono<Env>().openapi(route, async (c) => {
-    const { name, namespace, workload, labels, unreadable } = readHello(c);
+    const hello = readHello(c);
+    refuseForeign(c, parts, hello);
+    const { name, namespace, workload, labels, unreadable } = hello;
     const epoch = c.req.header(HEADER_EPOCH) ?? '';
     if (!/^[0-9a-f]{16}$/.test(epoch)) throw new Problem('invalid', `The header ${HEADER_EPOCH} must be 16 hexadecimal digits.`);
     if (!/^application\/json\b/.test(c.req.header('content-type') ?? '')) {

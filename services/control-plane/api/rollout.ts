@@ -1,5 +1,7 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
-import { type Rollout, rollout, rolloutNow } from '../fleet/rollout.ts';
+import type { Caller } from '../access/caller.ts';
+import { seesNamespace, seesPolicy } from '../access/scope.ts';
+import { type Rollout, type RolloutView, rollout, rolloutNow } from '../fleet/rollout.ts';
 import { pause } from '../runtime.ts';
 import { readers } from './auth.ts';
 import type { Env } from './env.ts';
@@ -67,16 +69,20 @@ export function rolloutRoutes(parts: Parts) {
     },
     responses: {
       200: { description: 'How far it is.', content: { 'application/json': { schema: rolloutResource } } },
-      ...refusals('invalid', 'unauthenticated', 'forbidden', 'not-found'),
+      ...refusals('invalid', 'unauthenticated', 'forbidden', 'not-found', 'too-many-requests', 'store-unavailable'),
     },
   });
 
-  const view = {
+  const viewOf = (caller: Caller): RolloutView => ({
     fleet: parts.fleet,
     runtime: parts.runtime,
     seen: () => parts.copy.revision,
-    policy: (name: string) => parts.copy.policies.get(name),
-  };
+    policy: (name) => {
+      const stored = parts.copy.policies.get(name);
+      return stored !== undefined && seesPolicy(caller, stored.policy) ? stored : undefined;
+    },
+    sees: (namespace) => seesNamespace(caller, namespace),
+  });
 
   return new OpenAPIHono<Env>({ defaultHook: refuseBadQuery }).openapi(route, async (c) => {
     const { scope, ...query } = c.req.valid('query');
@@ -84,11 +90,12 @@ export function rolloutRoutes(parts: Parts) {
     const change = { ...query, halted: query.halted === 'true' };
     const signal = AbortSignal.any([c.req.raw.signal, parts.fleet.ending]);
     const { clock } = parts.runtime;
+    const view = viewOf(c.get('actor'));
     const waitMs = preferredWaitMs(c);
     const deadline = clock.elapsed() + waitMs;
     // Nothing selected would look like a change that has arrived.
     const refuseUnknown = (): void => {
-      if (policy === undefined || parts.copy.revision < revision || parts.copy.policies.has(policy)) return;
+      if (policy === undefined || parts.copy.revision < revision || view.policy(policy) !== undefined) return;
       throw new Problem(
         'not-found',
         `There is no policy ${JSON.stringify(policy)} any more; ask without its name whether its end has arrived.`,

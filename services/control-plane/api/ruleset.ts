@@ -18,10 +18,12 @@ import {
   HEADER_VMS,
   HEADER_WORKLOAD,
 } from '../../../filter/assembly/protocol.ts';
+import { notOwn, refusalOf } from '../access/own-proxy.ts';
+import { seesNamespace } from '../access/scope.ts';
 import { readLabels } from '../fleet/identity.ts';
 import type { Hello } from '../fleet/proxy.ts';
 import { pause } from '../runtime.ts';
-import { proxies } from './auth.ts';
+import { identified, proxies } from './auth.ts';
 import type { Env } from './env.ts';
 import type { Parts } from './parts.ts';
 import { Problem, refusals } from './problem.ts';
@@ -64,14 +66,17 @@ export function rulesetRoutes(parts: Parts) {
         content: { 'application/octet-stream': { schema: z.any().openapi({ type: 'string', format: 'binary' }) } },
       },
       304: { description: 'Nothing new.' },
-      ...refusals('invalid', 'unauthenticated', 'forbidden', 'conflict', 'layout-mismatch', 'store-unavailable'),
+      ...refusals('invalid', 'unauthenticated', 'forbidden', 'conflict', 'layout-mismatch', 'too-many-requests', 'store-unavailable'),
     },
   });
 
   return new OpenAPIHono<Env>().openapi(route, async (c) => {
     const hello = readHello(c);
+    refuseForeign(c, parts, hello);
     await caughtUp(parts, wholeNumber(c.req.header(HEADER_REVISION)), c.req.raw.signal, () => !mustHalt(parts, hello.namespace));
     const answer = await parts.fleet.poll(hello, preferredWaitMs(c), c.req.raw.signal);
+    // The token may have ended while the poll was held.
+    await identified(c, parts.tokens, 'served');
     c.header(HEADER_REVISION, String(parts.copy.lastChange));
     c.header(HEADER_REPLICA, parts.start);
     c.header(HEADER_TIME, String(parts.runtime.clock.now()));
@@ -93,6 +98,15 @@ export function rulesetRoutes(parts: Parts) {
         throw new Problem('store-unavailable', 'This replica has no current copy of the policies.', { retryAfter: 1 });
     }
   });
+}
+
+/** @throws Problem `forbidden` when the token is for other proxies */
+export function refuseForeign(c: Context<Env>, { fleet }: Parts, hello: Hello): void {
+  const caller = c.get('actor');
+  const known = fleet.namespaceOf(hello.name);
+  const taken = caller.namespaces !== undefined && known !== undefined && known !== '' && !seesNamespace(caller, known);
+  const reason = notOwn(caller, hello) ?? (taken ? 'one whose name a proxy of another namespace has' : undefined);
+  if (reason !== undefined) throw new Problem('forbidden', refusalOf(caller, reason));
 }
 
 /** Another replica told the proxy of a change: its watch was faster by milliseconds, or this one's hangs. */

@@ -1,4 +1,5 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import { seesHalt, seesPolicy } from '../access/scope.ts';
 import { readers } from './auth.ts';
 import { countPolicies, countProxies } from './counts.ts';
 import type { Env } from './env.ts';
@@ -33,24 +34,27 @@ export function statusRoutes(parts: Parts) {
     request: { query: z.strictObject({ scope: scopeParam }) },
     responses: {
       200: { description: 'The numbers.', content: { 'application/json': { schema: status } } },
-      ...refusals('invalid', 'unauthenticated', 'forbidden'),
+      ...refusals('invalid', 'unauthenticated', 'forbidden', 'too-many-requests', 'store-unavailable'),
     },
   });
 
   return new OpenAPIHono<Env>({ defaultHook: refuseBadQuery }).openapi(route, async (c) => {
     const local = c.req.valid('query').scope === 'local';
-    const [reachable, { items, incomplete }] = await Promise.all([
-      parts.store.ping(),
-      allProxies(parts, c.req.header('authorization') ?? '', local, c.req.raw.signal),
-    ]);
+    const [reachable, { items, incomplete }] = await Promise.all([parts.store.ping(), allProxies(parts, c, local)]);
     return c.json(
       {
         version: parts.version,
         replica: parts.replica,
         etcd: { reachable, revision: parts.copy.revision },
         proxies: countProxies(items),
-        policies: countPolicies(parts.copy.policies.values(), parts.runtime.clock.now()),
-        halts: parts.halts.inForce().map(asResource),
+        policies: countPolicies(
+          [...parts.copy.policies.values()].filter(({ policy }) => seesPolicy(c.get('actor'), policy)),
+          parts.runtime.clock.now(),
+        ),
+        halts: parts.halts
+          .inForce()
+          .filter(({ halt }) => seesHalt(c.get('actor'), halt))
+          .map(asResource),
         incomplete,
       },
       200,

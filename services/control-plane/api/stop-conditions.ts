@@ -1,5 +1,6 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { queryConditions } from '../../policy/stop-when.ts';
+import { seesPolicy } from '../access/scope.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Watched } from '../stop-conditions/watched.ts';
 import { readers } from './auth.ts';
@@ -47,14 +48,15 @@ export function stopConditionRoutes(parts: Parts) {
     request: { params: z.object({ name: z.string().max(253) }), query: z.strictObject({ scope: scopeParam }) },
     responses: {
       200: { description: 'The conditions.', content: { 'application/json': { schema: standings } } },
-      ...refusals('invalid', 'unauthenticated', 'forbidden', 'not-found'),
+      ...refusals('invalid', 'unauthenticated', 'forbidden', 'not-found', 'too-many-requests', 'store-unavailable'),
     },
   });
 
   return new OpenAPIHono<Env>({ defaultHook: refuseBadQuery }).openapi(route, async (c) => {
     const { name } = c.req.valid('param');
     const stored = parts.copy.policies.get(name);
-    if (stored === undefined) throw new Problem('not-found', `There is no policy ${JSON.stringify(name)}.`);
+    if (stored === undefined || !seesPolicy(c.get('actor'), stored.policy))
+      throw new Problem('not-found', `There is no policy ${JSON.stringify(name)}.`);
     const queries = queryConditions(stored.policy.spec.stopWhen);
     const own = parts.stopConditions.standing(name).map((watched) => shown(watched, parts.replica, parts.runtime));
     const path = `/v1/policies/${encodeURIComponent(name)}/stop-conditions?scope=local`;

@@ -203,7 +203,8 @@ export class Counts {
       this.#events.ignored('unknown-rule');
       return;
     }
-    if (identity === undefined || !selects(about.selector, identity)) {
+    // One that guardrails didn't choose never had it.
+    if (identity === undefined || !selects(about.selector, identity) || about.chosen?.has(proxy) === false) {
       this.#events.ignored('not-selected');
       return;
     }

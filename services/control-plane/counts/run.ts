@@ -27,6 +27,8 @@ export interface Known {
 /** What of a policy a run needs also when it is over: late reports are judged by it. The policy itself may be large. */
 export interface About {
   readonly selector: StoredPolicy['policy']['spec']['selector'];
+  /** The only proxies that it was for, where guardrails chose them. */
+  readonly chosen: ReadonlySet<string> | undefined;
   /** By rule, the limit for the fleet. */
   readonly limits: readonly (number | undefined)[];
   /** After how many hits of all rules together it stops. */
@@ -66,7 +68,12 @@ export class Run {
     this.stored = stored;
     this.stopTold = false;
     const { selector, rules, stopWhen } = stored.policy.spec;
-    this.about = { selector: { ...selector }, limits: rules.map(({ match }) => fleetLimit(match)), stopsAfter: stopsAfter(stopWhen) };
+    this.about = {
+      selector: { ...selector },
+      chosen: stored.chosen && new Set(stored.chosen),
+      limits: rules.map(({ match }) => fleetLimit(match)),
+      stopsAfter: stopsAfter(stopWhen),
+    };
   }
 
   get totals(): Tallies {

@@ -4,8 +4,9 @@ import { type Identity, selects } from '../../policy/selector.ts';
 import { compileRuleset } from '../ruleset/compile.ts';
 import type { Cancel, Runtime } from '../runtime.ts';
 import type { Change, StoredPolicy } from '../store/store.ts';
+import { Choices } from './choices.ts';
 import { Ends } from './ends.ts';
-import { Compiler, Group, haltedRuleset, type Ruleset } from './group.ts';
+import { Compiler, type CompilerGuard, Group, haltedRuleset, type Ruleset } from './group.ts';
 import { identityKey } from './identity.ts';
 import { connectedUntil, type Hello, hasRefused, isConnected, type KnownProxy, listedUntil, type PollAnswer, sent } from './proxy.ts';
 
@@ -23,6 +24,8 @@ export interface FleetOptions {
   readonly leftOut?: (policies: readonly string[]) => void;
   /** The rules of a policy that are over before their ends. */
   readonly over?: (stored: StoredPolicy) => ReadonlySet<number>;
+  /** What a proxy may get of a policy; all of it if not given. */
+  readonly guard?: CompilerGuard;
   /** Told, on every replica, when a policy's time is over, or its owner's lease. */
   readonly ended: (stored: StoredPolicy) => void;
 }
@@ -49,6 +52,7 @@ export class Fleet {
   readonly #policies: Map<string, StoredPolicy> = new Map();
   readonly #proxies: Map<string, KnownProxy> = new Map();
   readonly #groups: Map<string, Group> = new Map();
+  readonly #choices = new Choices();
   readonly #ends: Ends;
   readonly #listeners: Set<() => void> = new Set();
   #telling = false;
@@ -56,7 +60,7 @@ export class Fleet {
 
   constructor(options: FleetOptions) {
     this.#options = options;
-    this.#compiler = new Compiler(options.measureCompile, options.leftOut, options.over);
+    this.#compiler = new Compiler(options.measureCompile, options.leftOut, options.over, options.guard);
     this.#ends = new Ends(options.runtime, {
       due: ({ policy }) => {
         this.#refresh((identity) => selects(policy.spec.selector, identity));
@@ -78,6 +82,7 @@ export class Fleet {
       }
     }
     const selectors = changes.flatMap(({ before, after }) => [before, after].flatMap((stored) => stored?.policy.spec.selector ?? []));
+    this.#regroup(this.#choices.change(changes));
     this.#refresh((identity) => selectors.some((selector) => selects(selector, identity)));
     this.#tell();
   }
@@ -163,6 +168,11 @@ export class Fleet {
 
   get proxies(): Iterable<KnownProxy> {
     return this.#proxies.values();
+  }
+
+  /** The namespace of the proxy that has this name now; undefined when none has. */
+  namespaceOf(name: string): string | undefined {
+    return this.#proxies.get(name)?.hello.namespace;
   }
 
   get waiting(): number {
@@ -296,13 +306,30 @@ export class Fleet {
     const identity: Identity = unreadable
       ? { namespace: '', workload: '', labels: {} }
       : { namespace: hello.namespace, workload: hello.workload, labels: hello.labels };
-    const key = identityKey(identity);
+    const choice = unreadable ? '' : this.#choices.of(hello.name);
+    const key = identityKey(identity) + choice;
     const known = this.#groups.get(key);
     if (known !== undefined) return known;
-    const compiled = this.#compile(identity);
-    const group = new Group(key, identity, compiled, this.#halted(identity, compiled));
+    const compiled = this.#compile(identity, choice);
+    const group = new Group({ key, identity, choice, compiled, ruleset: this.#halted(identity, compiled) });
     this.#groups.set(key, group);
     return group;
+  }
+
+  /** Puts proxies into other groups that policies chose, or chose no longer, and wakes those that should run something else. */
+  #regroup(names: Iterable<string>): void {
+    for (const name of names) {
+      const proxy = this.#proxies.get(name);
+      const group = proxy === undefined ? undefined : this.#groupFor(proxy.hello);
+      if (proxy === undefined || group === undefined || group === proxy.group) continue;
+      const { ruleset } = proxy.group;
+      this.#leaveGroup(proxy);
+      group.proxies.add(name);
+      proxy.group = group;
+      if (group.ruleset.version === ruleset.version || proxy.waiter === undefined) continue;
+      this.#options.woken();
+      proxy.waiter.settle({ kind: 'ruleset', ruleset: group.ruleset });
+    }
   }
 
   #leaveGroup(proxy: KnownProxy): void {
@@ -310,10 +337,10 @@ export class Fleet {
     if (proxy.group.proxies.size === 0) this.#groups.delete(proxy.group.key);
   }
 
-  #compile(identity: Identity): Ruleset {
+  #compile(identity: Identity, choice: string): Ruleset {
     const policies = readable(identity) ? [...this.#policies.values()] : [];
     const kept = policies.filter(({ policy }) => !this.#ends.isAbandoned(policy.metadata.name));
-    return this.#compiler.compile(kept, identity, this.#options.runtime.clock.now());
+    return this.#compiler.compile(kept, identity, this.#options.runtime.clock.now(), choice);
   }
 
   #halted({ namespace }: Identity, compiled: Ruleset): Ruleset {
@@ -323,7 +350,7 @@ export class Fleet {
   /** Compiles anew for the identities that `concerned` picks, and wakes their proxies where the bytes changed. */
   #refresh(concerned: (identity: Identity) => boolean): void {
     for (const group of this.#groups.values()) {
-      if (concerned(group.identity)) this.#want(group, this.#compile(group.identity));
+      if (concerned(group.identity)) this.#want(group, this.#compile(group.identity, group.choice));
     }
   }
 

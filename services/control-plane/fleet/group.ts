@@ -4,6 +4,7 @@ import { type Identity, selects } from '../../policy/selector.ts';
 import { type Applied, compileRuleset, rulesetVersion } from '../ruleset/compile.ts';
 import { haltedBytes } from '../ruleset/halted.ts';
 import type { StoredPolicy } from '../store/store.ts';
+import { isFor } from './choices.ts';
 
 /** The bytes that proxies run, with their version. */
 export interface Ruleset {
@@ -27,10 +28,15 @@ export function haltedRuleset(ruleset: Ruleset): Ruleset {
   return made;
 }
 
-/** All proxies of one identity: they run the same ruleset. */
+/** What a proxy may get of a policy; undefined for nothing. */
+export type CompilerGuard = <P extends Applied>(entry: P, identity: Identity) => (P & Applied) | undefined;
+
+/** All proxies of one identity that the same policies chose: they run the same ruleset. */
 export class Group {
   readonly key: string;
   readonly identity: Identity;
+  /** The policies that chose its proxies among all that they select, with spaces between them. */
+  readonly choice: string;
   /** Names of the proxies in it; a group without any is forgotten. */
   readonly proxies = new Set<string>();
   /** What the policies say. */
@@ -38,9 +44,10 @@ export class Group {
   /** What they should run: that, or the same halted. */
   ruleset: Ruleset;
 
-  constructor(key: string, identity: Identity, compiled: Ruleset, ruleset: Ruleset) {
+  constructor({ key, identity, choice, compiled, ruleset }: Omit<Group, 'proxies'>) {
     this.key = key;
     this.identity = identity;
+    this.choice = choice;
     this.compiled = compiled;
     this.ruleset = ruleset;
   }
@@ -55,32 +62,39 @@ export class Compiler {
   readonly #measure: (milliseconds: number) => void;
   readonly #leftOut: (policies: readonly string[]) => void;
   readonly #over: (stored: StoredPolicy) => ReadonlySet<number>;
+  readonly #guard: CompilerGuard;
 
   /**
    * @param leftOut told which policies a ruleset had no room for
    * @param over says which rules of a policy are over before their ends
+   * @param guard what a proxy may get of a policy; undefined for nothing
    */
   constructor(
     measure: (milliseconds: number) => void,
     leftOut: (policies: readonly string[]) => void = () => {},
     over: (stored: StoredPolicy) => ReadonlySet<number> = () => new Set(),
+    guard: CompilerGuard = (entry) => entry,
   ) {
     this.#measure = measure;
     this.#leftOut = leftOut;
     this.#over = over;
+    this.#guard = guard;
   }
 
-  /** The ruleset of the policies that select `identity`; those that ended by `now` are left out. */
-  compile(policies: Iterable<StoredPolicy>, identity: Identity, now: number): Ruleset {
+  /**
+   * The ruleset of the policies that select `identity`; those that ended by `now` are left out.
+   *
+   * @param choice the policies that chose the proxies among all that they select, with spaces between them
+   */
+  compile(policies: Iterable<StoredPolicy>, identity: Identity, now: number, choice = ''): Ruleset {
     const live = [...policies].flatMap((stored) => {
-      if (!selects(stored.policy.spec.selector, identity)) return [];
+      if (!selects(stored.policy.spec.selector, identity) || !isFor(stored, choice)) return [];
       const known = { ...stored, over: this.#over(stored) };
-      return liveRules(known, now) > 0 ? [known] : [];
+      return liveRules(known, now) > 0 ? (this.#guard(known, identity) ?? []) : [];
     });
     live.sort((a, b) => (a.policy.metadata.name < b.policy.metadata.name ? -1 : 1));
-    const key = live
-      .map((stored) => `${stored.policy.metadata.name}@${stored.revision}:${liveRules(stored, now)}:${[...stored.over]}`)
-      .join(' ');
+    const parts = live.map((stored) => `${stored.policy.metadata.name}@${stored.revision}:${liveRules(stored, now)}:${[...stored.over]}`);
+    const key = `${parts.join(' ')}${neverKey(live)}`;
     const known = this.#shared.get(key)?.deref();
     if (known !== undefined) return known;
     const start = performance.now();
@@ -114,8 +128,9 @@ export class Compiler {
 
   /** How long the ruleset of `identity` would be without leaving anything out, in bytes. */
   fullLength(policies: Iterable<Applied>, identity: Identity, now: number): number {
+    const entries = [...policies].filter(({ policy }) => selects(policy.spec.selector, identity));
     return compileRuleset(
-      [...policies].filter(({ policy }) => selects(policy.spec.selector, identity)),
+      entries.flatMap((entry) => this.#guard(entry, identity) ?? []),
       now,
     ).length;
   }
@@ -125,11 +140,17 @@ export class Compiler {
   }
 }
 
+/** Forbidden paths go by the namespace, so the same policies can make different bytes. */
+function neverKey(live: readonly Applied[]): string {
+  const { never } = live.find((entry) => entry.never !== undefined) ?? {};
+  return never === undefined ? '' : JSON.stringify(never);
+}
+
 /**
  * How many rules of a policy haven't ended; none of one whose end is written. Rules only ever end, so for one revision the number says which,
  * beside those that are over before.
  */
-function liveRules({ policy, appliedAt, ended, over }: StoredPolicy & Applied, now: number): number {
+function liveRules({ policy, appliedAt, ended, over }: Partial<Pick<StoredPolicy, 'ended'>> & Applied, now: number): number {
   if (ended !== undefined) return 0;
   let live = 0;
   policy.spec.rules.forEach((rule, i) => {

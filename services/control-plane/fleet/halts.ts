@@ -63,6 +63,11 @@ export class Halts {
     return this.#at(haltKey(null)) ?? this.#at(haltKey(namespace));
   }
 
+  /** The halt of this very namespace, or of everything. */
+  exactly(namespace: string | null): Halt | undefined {
+    return this.#at(haltKey(namespace));
+  }
+
   /** A halt that forbids a policy for a namespace, or for any (undefined, `*`); undefined when there is none. */
   over(namespace: string | undefined): Halt | undefined {
     return namespace === undefined || namespace === '*' ? this.inForce()[0]?.halt : this.of(namespace);
@@ -176,6 +181,8 @@ export class Halts {
     const { halt, revision } = await this.#options.store.keep(own.halt);
     own.kept = revision;
     if (halt !== undefined) own.halt = halt;
+    // Lifted since, says the store: waiting for its revision would be waiting for whatever else was written meanwhile.
+    else this.#drop(haltKey(own.halt.namespace), own);
     // It may have been seen before the answer came.
     this.caughtUp();
   }

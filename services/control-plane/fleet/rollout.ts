@@ -45,6 +45,8 @@ export interface RolloutView {
   /** The newest revision that this replica has seen completely. */
   readonly seen: () => number;
   readonly policy: (name: string) => StoredPolicy | undefined;
+  /** Whether proxies of a namespace may be told of. */
+  readonly sees: (namespace: string) => boolean;
 }
 
 /** What is rolled out, and to whom. */
@@ -66,7 +68,7 @@ export function rolloutNow(view: RolloutView, change: Change): Rollout {
   const disconnected: string[] = [];
   const leases: OpenLease[] = [];
   for (const proxy of view.fleet.proxies) {
-    if (!concerned(proxy)) continue;
+    if (!view.sees(proxy.hello.namespace) || !concerned(proxy)) continue;
     const { ruleset } = proxy.group;
     const connected = isConnected(proxy, now);
     const wants = change.halted !== true || ruleset.halted;
@@ -103,11 +105,15 @@ export function rolloutNow(view: RolloutView, change: Change): Rollout {
 }
 
 function whomIn(view: RolloutView, { policy, namespace }: Change): (proxy: KnownProxy) => boolean {
-  const selector = policy === undefined ? undefined : view.policy(policy)?.policy.spec.selector;
-  return ({ group: { identity } }) => {
-    if (namespace !== undefined && identity.namespace !== namespace) return false;
-    return policy === undefined || (selector !== undefined && selects(selector, identity));
+  const stored = policy === undefined ? undefined : view.policy(policy);
+  return (proxy) => {
+    if (namespace !== undefined && proxy.group.identity.namespace !== namespace) return false;
+    return policy === undefined || (stored !== undefined && isFor(stored, proxy));
   };
+}
+
+function isFor({ policy, chosen }: StoredPolicy, { hello, group }: KnownProxy): boolean {
+  return selects(policy.spec.selector, group.identity) && (chosen?.includes(hello.name) ?? true);
 }
 
 /** The same, held until it is done, the wait ends or the client is gone. */

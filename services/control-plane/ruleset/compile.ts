@@ -10,6 +10,7 @@ import {
 } from '../../../filter/assembly/layout.ts';
 import { ruleEnd } from '../../policy/end.ts';
 import type { Direction, Policy } from '../../policy/schema.ts';
+import type { TextMatch } from '../../policy/string-match.ts';
 import { Block } from './block.ts';
 import { ruleKey, runKey } from './rule-key.ts';
 import { type OrderedRule, writeTable } from './table.ts';
@@ -20,6 +21,8 @@ export interface Applied {
   readonly appliedAt: number;
   /** Rules that are over before their ends, by their indexes. */
   readonly over?: ReadonlySet<number>;
+  /** Paths that none of its rules is for, whatever they say. */
+  readonly never?: readonly TextMatch[] | undefined;
 }
 
 /**
@@ -50,10 +53,15 @@ export function rulesetVersion(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex').slice(0, 16);
 }
 
-/** The order of decision: higher priority first, then by policy name, then as the policy lists its rules. */
+/** The order of decision of two policies: higher priority first, then by name. */
+export function byDecision(a: Policy, b: Policy): number {
+  return b.spec.priority - a.spec.priority || byName(a, b);
+}
+
+/** The order of decision, and within a policy as it lists its rules. */
 function inOrder(entries: readonly Applied[], now: number): (OrderedRule & { direction: Direction })[] {
-  const sorted = [...entries].sort((a, b) => b.policy.spec.priority - a.policy.spec.priority || byName(a.policy, b.policy));
-  return sorted.flatMap(({ policy, appliedAt, over }) => {
+  const sorted = [...entries].sort((a, b) => byDecision(a.policy, b.policy));
+  return sorted.flatMap(({ policy, appliedAt, over, never }) => {
     const firstKey = runKey(policy.metadata.name, appliedAt);
     return policy.spec.rules.flatMap((rule, i) => {
       const end = ruleEnd(rule, appliedAt);
@@ -64,6 +72,7 @@ function inOrder(entries: readonly Applied[], now: number): (OrderedRule & { dir
           end,
           appliedAt,
           key: ruleKey(firstKey, i),
+          never,
           name: `${policy.metadata.name}/${i}`,
           direction: policy.spec.direction,
           shadow: policy.spec.mode === 'shadow',

@@ -57,6 +57,11 @@ export function conditionsOf(match: Match | NestedMatch | undefined): Condition[
   ];
 }
 
+/** That the path, without the query, is not this one. */
+export function notPath(path: TextMatch): Condition {
+  return negated(conditionOf(PATH_ALONE, path));
+}
+
 function anyOfGroups(matches: readonly NestedMatch[]): Condition {
   return { field: PATH_ALONE, operation: layout.OPERATION_ANY_OF, value: '', groups: matches.map(conditionsOf) };
 }

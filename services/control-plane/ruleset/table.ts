@@ -2,9 +2,10 @@ import * as layout from '../../../filter/assembly/layout.ts';
 import { proxyLimit } from '../../policy/match.ts';
 import { threshold } from '../../policy/percentage.ts';
 import type { Fault, Match, Rule } from '../../policy/schema.ts';
+import type { TextMatch } from '../../policy/string-match.ts';
 import { compileAction } from './action.ts';
 import type { Block } from './block.ts';
-import { type Condition, chooseListed, conditionsOf, type FieldKey, listingOf } from './condition.ts';
+import { type Condition, chooseListed, conditionsOf, type FieldKey, listingOf, notPath } from './condition.ts';
 import { type Field, Fields, fieldsIn, trieEntries } from './fields.ts';
 import { writeRamp } from './ramp.ts';
 import { buildTrie, type TrieNode } from './trie.ts';
@@ -21,6 +22,8 @@ export interface OrderedRule {
   readonly appliedAt: number;
   /** What is counted of it has this key. */
   readonly key: bigint;
+  /** Paths that it is not for, whatever its match says. */
+  readonly never?: readonly TextMatch[] | undefined;
   /** Only counted. */
   readonly shadow: boolean;
 }
@@ -32,7 +35,7 @@ export interface OrderedRule {
  * @returns the table's offset
  */
 export function writeTable(block: Block, rules: readonly OrderedRule[]): number {
-  const conditions = rules.map(({ rule }) => conditionsOf(rule.match));
+  const conditions = rules.map(({ rule, never = [] }) => [...conditionsOf(rule.match), ...never.map(notPath)]);
   const listings = conditions.map((all) => all.map(listingOf));
   const listed = chooseListed(listings);
   const fields = new Fields([...conditions.flatMap(fieldsIn), ...rules.flatMap(({ rule }) => stickyField(rule.fault) ?? [])]);

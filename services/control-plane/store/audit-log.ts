@@ -14,6 +14,8 @@ export interface AuditQuery {
   readonly policy?: string | undefined;
   readonly actor?: string | undefined;
   readonly action?: AuditAction | undefined;
+  /** Which entries may be seen; all of them if not given. */
+  readonly seen?: ((entry: AuditEntry) => boolean) | undefined;
 }
 
 /** The newest seal, and what is before it. */

@@ -32,7 +32,7 @@ export class EtcdAuditLog implements AuditLog {
   }
 
   async #newest(query: AuditQuery): Promise<Page<AuditEntry>> {
-    const filtered = query.policy !== undefined || query.actor !== undefined || query.action !== undefined;
+    const filtered = [query.policy, query.actor, query.action, query.seen].some((filter) => filter !== undefined);
     // Ids of later entries come first, and a time's own come before those of the millisecond before.
     const from = query.until === undefined ? '' : timedId(query.until - 1, '');
     const to = Buffer.from(query.since === undefined ? endOf(AUDIT) : `${AUDIT}${timedId(query.since - 1, '')}`);
@@ -215,10 +215,11 @@ export class EtcdAuditLog implements AuditLog {
   }
 }
 
-function fits(entry: AuditEntry, { policy, actor, action }: AuditQuery): boolean {
+function fits(entry: AuditEntry, { policy, actor, action, seen }: AuditQuery): boolean {
   if (policy !== undefined && entry.policy !== policy) return false;
   if (actor !== undefined && entry.actor.name !== actor) return false;
-  return action === undefined || entry.action === action;
+  if (action !== undefined && entry.action !== action) return false;
+  return seen === undefined || seen(entry);
 }
 
 const NO_HEAD: CountedHead = { sequence: 0, hash: NO_SEAL, entries: 0, begun: false };

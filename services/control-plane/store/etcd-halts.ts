@@ -41,6 +41,8 @@ export class EtcdHalts implements HaltStore {
       return { halt, revision };
     }
     const [found] = result.responses[0]?.response_range.kvs ?? [];
+    // One that found another in force is done too: a late try by a replica must not halt what was resumed since.
+    if (found !== undefined) await asked(this.#client.keys.put({ key: mark, value: Buffer.alloc(0) }));
     return { halt: found === undefined ? undefined : readHalt(found), revision };
   }
 

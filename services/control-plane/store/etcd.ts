@@ -18,6 +18,7 @@ import {
   type StoredPolicy,
   type WrittenEnd,
 } from './store.ts';
+import { TokenStore } from './tokens.ts';
 import { encode, type LeaseValue, type PolicyValue, readLease, readPolicy, withLease } from './value.ts';
 
 /** A replica that dies is forgotten after this many seconds. */
@@ -33,6 +34,7 @@ export class EtcdStore implements Store {
   readonly #client: EtcdClient;
   readonly #runtime: Runtime;
   readonly #options: EtcdStoreOptions;
+  readonly tokens: TokenStore;
   readonly #audit: AuditWriter;
   #registration: Lease | undefined;
   #withdrawn = false;
@@ -42,6 +44,18 @@ export class EtcdStore implements Store {
     this.#runtime = runtime;
     this.#options = options;
     this.#audit = new AuditWriter(runtime.random, options.auditKey);
+    this.tokens = new TokenStore({
+      client,
+      audited: async (compare, change, entry, origin) => {
+        const audit = this.#audit.ops({ ...origin, ...entry, policy: '' });
+        const { succeeded } = await asked(client.keys.txn({ compare: [compare], success: [change, ...audit] }));
+        if (succeeded) this.#options.audited?.();
+        return succeeded;
+      },
+      lease: async (seconds) => (await asked(client.leases.leaseGrant({ TTL: seconds }))).ID,
+      // If that fails, it ends by itself.
+      giveBack: (lease) => void client.leases.leaseRevoke({ ID: lease }).catch(() => undefined),
+    });
   }
 
   async get(name: string): Promise<StoredPolicy | undefined> {
@@ -67,10 +81,11 @@ export class EtcdStore implements Store {
     return { ...page, items: page.items.map((item) => withLease(item, byName.get(item.policy.metadata.name))) };
   }
 
-  async put(policy: Policy, base: StoredPolicy | undefined, origin: Origin): Promise<Outcome<StoredPolicy>> {
+  async put(policy: Policy, base: StoredPolicy | undefined, origin: Origin, chosen?: readonly string[]): Promise<Outcome<StoredPolicy>> {
     const name = policy.metadata.name;
     const live = base?.ended === undefined ? base : undefined;
-    const value: PolicyValue = { policy, createdAt: live?.createdAt ?? origin.time, appliedAt: origin.time };
+    const times = { createdAt: live?.createdAt ?? origin.time, appliedAt: origin.time };
+    const value: PolicyValue = { policy, ...times, ...(chosen === undefined ? {} : { chosen }) };
     const changes = [
       { request_put: { key: policyKey(name), value: encode(value) } },
       { request_delete_range: { key: leaseKey(name) } },

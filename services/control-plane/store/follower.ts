@@ -1,13 +1,14 @@
 import type { IKeyValue, IResponseHeader, IWatchResponse } from 'etcd3';
+import type { StoredToken } from '../access/issued.ts';
 import type { Cancel, Runtime } from '../runtime.ts';
 import type { EtcdClient } from './client.ts';
 import { type Halt, readHalt } from './halts.ts';
-import { FOLLOWED, HALTS, POLICIES, POLICY_LEASES, REPLICAS } from './keys.ts';
+import { FOLLOWED, HALTS, POLICIES, POLICY_LEASES, PRINCIPALS, REPLICAS } from './keys.ts';
 import type { Change, StoredPolicy } from './store.ts';
-import { type OwnersLease, readLease, readPolicy, withLease } from './value.ts';
+import { type OwnersLease, readLease, readPolicy, readToken, withLease } from './value.ts';
 
 /**
- * Keeps a replica's copy of the policies, of their owners' leases, of the halts and of the list of replicas current.
+ * Keeps a replica's copy of the policies, of their owners' leases, of the halts, of the issued tokens and of the list of replicas current.
  *
  * ```
  *            ┌──────────────── compacted, another history, or never listed ──────────────────┐
@@ -52,6 +53,7 @@ export class Follower {
   readonly policies = new Map<string, StoredPolicy>();
   /** By their keys. */
   readonly halts = new Map<string, Halt>();
+  readonly tokens = new Map<string, StoredToken>();
   readonly replicas = new Map<string, string>();
   /** Owners' leases by the names of their policies. */
   readonly #leases = new Map<string, OwnersLease>();
@@ -167,10 +169,15 @@ export class Follower {
     this.replicas.clear();
     this.#leases.clear();
     this.halts.clear();
+    this.tokens.clear();
     for (const pair of pairs) {
       const key = pair.key.toString('utf8');
       if (key.startsWith(REPLICAS)) {
         this.#putReplica(key, pair);
+        continue;
+      }
+      if (key.startsWith(PRINCIPALS)) {
+        this.#putToken(key, pair);
         continue;
       }
       if (key.startsWith(POLICY_LEASES)) {
@@ -286,6 +293,11 @@ export class Follower {
         else this.halts.delete(key);
         continue;
       }
+      if (key.startsWith(PRINCIPALS)) {
+        if (isPut) this.#putToken(key, kv);
+        else this.tokens.delete(key.slice(PRINCIPALS.length));
+        continue;
+      }
       const name = key.slice(POLICIES.length);
       const after = isPut ? this.#read(kv) : undefined;
       changes.set(name, { name, before: changes.get(name)?.before ?? this.policies.get(name), after });
@@ -339,6 +351,14 @@ export class Follower {
     } catch {
       this.#events.note('unreadable replica in etcd, left out', { key });
     }
+  }
+
+  #putToken(key: string, pair: IKeyValue): void {
+    const token = readToken(pair);
+    // What can't be read must not leave the one before in force.
+    this.tokens.delete(key.slice(PRINCIPALS.length));
+    if (token !== undefined) this.tokens.set(token.name, token);
+    else this.#events.note('unreadable token in etcd, left out', { key });
   }
 
   /** Asks for progress now and then, and gives the connection up when nothing comes. */

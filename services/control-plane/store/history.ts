@@ -122,7 +122,8 @@ export class EtcdHistory implements History {
       action: 'result',
       policy,
       result: { appliedAt: new Date(appliedAt).toISOString(), verdict, matched: total.matched, injected: total.injected },
-      before: null,
+      // Whose it is is seen by the selector.
+      before: run.policy.spec,
       after: null,
     });
     const { succeeded } = await asked(

@@ -1,8 +1,10 @@
-/** Where things lie in etcd. What a replica follows are neighbours, so that one watch follows all. */
+/** Where things lie in etcd. What every replica follows are neighbours, so that one watch follows them all. */
 export const HALTS = '/hfi/halt/';
 export const POLICIES = '/hfi/policies/';
 /** Until when a policy's owner renewed its lease. Between policies and replicas, by its name. */
 export const POLICY_LEASES = '/hfi/policy-leases/';
+/** The issued tokens: who may act. Between policies and replicas, by its name. */
+export const PRINCIPALS = '/hfi/principals/';
 export const REPLICAS = '/hfi/replicas/';
 /** Runs that ended, nobody follows them; and by the same ids those of which it is not written yet what they did in all. */
 export const ENDED = '/hfi/ended/';
@@ -21,7 +23,7 @@ export const STOP_MARKS = '/hfi/stop-marks/';
 /** A key for each halt that was ever kept, without a value. Nobody follows it. */
 export const KEPT_HALTS = '/hfi/done/halt/';
 
-/** First and last key of what a replica follows: halts, policies, their owners' leases, replicas and nothing between them. */
+/** First and last key of what a replica follows: halts, policies, their owners' leases, issued tokens, replicas and nothing between them. */
 export const FOLLOWED = { from: HALTS, to: endOf(REPLICAS) } as const;
 
 const EVERYTHING = `${HALTS}all`;

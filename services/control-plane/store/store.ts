@@ -1,7 +1,9 @@
 import type { End } from '../../policy/lifecycle.ts';
 import type { Policy } from '../../policy/schema.ts';
+import type { StoredToken, TokenRecord } from '../access/issued.ts';
 import type { RunResult } from '../counts/shown.ts';
 import type { Halt } from './halts.ts';
+import type { TokenStore } from './tokens.ts';
 
 /** A policy as it lies in the store. */
 export interface StoredPolicy {
@@ -12,6 +14,8 @@ export interface StoredPolicy {
   readonly appliedAt: number;
   /** The store's revision of its last change; `resourceVersion` in the API. */
   readonly revision: number;
+  /** The only proxies that it is for, by name, where guardrails limit how many; undefined = all that it selects. */
+  readonly chosen?: readonly string[] | undefined;
   /** The last time that its owner renewed the lease; undefined when there was none since the apply. */
   readonly renewal?: Renewal | undefined;
   /** Once it has ended; it stays a short while to be seen, and is in the history. */
@@ -46,7 +50,7 @@ export interface Actor {
 /** Who does what nobody asks for at that moment. */
 export const CONTROL_PLANE: Actor = { name: 'hfi', role: 'control-plane' };
 
-export const AUDIT_ACTIONS = ['create', 'replace', 'delete', 'end', 'result', 'halt', 'resume'] as const;
+export const AUDIT_ACTIONS = ['create', 'replace', 'delete', 'end', 'result', 'halt', 'resume', 'create-token', 'revoke-token'] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 
 /** What a run did in all, as its last audit entry says it. */
@@ -65,7 +69,7 @@ export interface AuditEntry {
   readonly actor: Actor;
   readonly address: string;
   readonly action: AuditAction;
-  /** Empty when it is about no policy. */
+  /** The policy that was changed; empty when it was a halt or a token. */
   readonly policy: string;
   /** How it ended, of the action `end`. */
   readonly end?: Pick<End, 'reason' | 'why'> | undefined;
@@ -73,10 +77,12 @@ export interface AuditEntry {
   readonly result?: AuditedResult | undefined;
   /** What was halted or resumed, null = everything, and the reason of the halt. */
   readonly halt?: { readonly namespace: string | null; readonly reason: string };
+  /** The token that was created or revoked, by its name. */
+  readonly token?: string | undefined;
   /** The revision that the change made. */
   readonly revision: number;
-  readonly before: Policy['spec'] | null;
-  readonly after: Policy['spec'] | null;
+  readonly before: Policy['spec'] | TokenRecord | null;
+  readonly after: Policy['spec'] | TokenRecord | null;
 }
 
 /** Who changes something, from where, when. */
@@ -113,12 +119,16 @@ export interface Store {
   /**
    * Begins a run of the policy, if it is still at `base` (undefined = not there) and nothing that it can select is halted. A run that goes on
    * there ends with it.
+   *
+   * @param chosen the only proxies that it is for
    */
-  put(policy: Policy, base: StoredPolicy | undefined, origin: Origin): Promise<Outcome<StoredPolicy>>;
+  put(policy: Policy, base: StoredPolicy | undefined, origin: Origin, chosen?: readonly string[]): Promise<Outcome<StoredPolicy>>;
   /** Asks whether the policy is still at `base`. */
   unchanged(base: StoredPolicy): Promise<Outcome<StoredPolicy>>;
   /** Removes the policy if it is still at `base`; gives the revision of the removal. A run that goes on there ends with it. */
   remove(base: StoredPolicy, origin: Origin): Promise<Outcome<number>>;
+  /** The issued tokens. */
+  readonly tokens: TokenStore;
   /**
    * Ends the run that goes on at `base`, if nobody changed it or renewed its lease meanwhile: its end is written, and it goes into the
    * history. So one replica ends it, whichever is first.
@@ -147,6 +157,8 @@ export class StoreRefused extends Error {
 /** What a replica follows. */
 export interface Followed {
   readonly policies: ReadonlyMap<string, StoredPolicy>;
+  /** Issued tokens by name. */
+  readonly tokens: ReadonlyMap<string, StoredToken>;
   /** Replicas by name, with the URL at which they answer. */
   readonly replicas: ReadonlyMap<string, string>;
 }

@@ -1,7 +1,8 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
 import type { IKeyValue } from 'etcd3';
 import type { Policy } from '../../policy/schema.ts';
-import { AUDIT, ENDED, POLICIES, POLICY_LEASES } from './keys.ts';
+import type { StoredToken } from '../access/issued.ts';
+import { AUDIT, ENDED, POLICIES, POLICY_LEASES, PRINCIPALS } from './keys.ts';
 import type { AuditEntry, PastRun, Renewal, StoredPolicy, WrittenEnd } from './store.ts';
 
 /**
@@ -26,6 +27,7 @@ export interface PolicyValue {
   readonly policy: Policy;
   readonly createdAt: number;
   readonly appliedAt: number;
+  readonly chosen?: readonly string[] | undefined;
   readonly ended?: WrittenEnd;
 }
 
@@ -39,9 +41,25 @@ export function readPolicy(pair: IKeyValue): StoredPolicy | undefined {
       policy: value.policy,
       createdAt: value.createdAt,
       appliedAt: value.appliedAt,
+      ...(Array.isArray(value.chosen) ? { chosen: value.chosen } : {}),
       revision: Number(pair.mod_revision),
       ...(value.ended === undefined ? {} : { ended: value.ended }),
     };
+  } catch {
+    return undefined;
+  }
+}
+
+/** What an issued token's value holds. */
+export type TokenValue = Omit<StoredToken, 'name' | 'revision' | 'lease'>;
+
+/** Reads an issued token's key and value; undefined when something else wrote there. */
+export function readToken(pair: IKeyValue): StoredToken | undefined {
+  try {
+    const value = decode(pair.value) as TokenValue;
+    const name = pair.key.toString('utf8').slice(PRINCIPALS.length);
+    if (!/^[0-9a-f]{64}$/.test(value.digest) || !Number.isFinite(value.expiresAt)) return undefined;
+    return { ...value, name, revision: Number(pair.mod_revision), lease: pair.lease };
   } catch {
     return undefined;
   }

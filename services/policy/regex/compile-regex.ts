@@ -3,6 +3,7 @@ import { type Automaton, determinize } from './determinize.ts';
 import { minimize } from './minimize.ts';
 import { type Program, programOf } from './program.ts';
 import { syntaxProblem } from './syntax-error.ts';
+import { addWork, type Work } from './work.ts';
 
 /** What the filter runs over a text: one step a byte, whatever the expression. */
 export type Dfa = Automaton;
@@ -13,6 +14,8 @@ export const MOST_STATES = 4096;
 export const MOST_TRANSITIONS = 65_536;
 /** Steps over a byte in the program, at most: `\pL` has 700. */
 const MOST_STEPS = 10_000;
+/** What the least expression costs. */
+const LEAST_WORK = 100;
 
 /** Why a text is no regular expression that can be used, and where. */
 export class RegexProblem extends Error {
@@ -26,7 +29,7 @@ export class RegexProblem extends Error {
 }
 
 /** Kept, for a policy is checked first and compiled later, and again for each proxy. */
-const kept = new Map<string, Dfa>();
+const kept = new Map<string, { readonly dfa: Dfa; readonly work: number }>();
 const MOST_KEPT = 1000;
 
 /**
@@ -38,17 +41,28 @@ const MOST_KEPT = 1000;
 export function compileRegex(pattern: string, { ignoreCase = false }: { readonly ignoreCase?: boolean } = {}): Dfa {
   const key = `${ignoreCase ? 'i' : '-'}${pattern}`;
   const known = kept.get(key);
-  if (known !== undefined) return known;
-  const dfa = compile(pattern, ignoreCase);
-  if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value ?? '');
-  kept.set(key, dfa);
-  return dfa;
+  if (known !== undefined) {
+    addWork(key, known.work);
+    return known.dfa;
+  }
+  const work = { done: LEAST_WORK };
+  try {
+    const dfa = compile(pattern, ignoreCase, work);
+    if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value ?? '');
+    kept.set(key, { dfa, work: work.done });
+    return dfa;
+  } finally {
+    addWork(key, work.done);
+  }
 }
 
-function compile(pattern: string, ignoreCase: boolean): Dfa {
-  const program = parse(pattern, ignoreCase);
-  if (program === undefined) throw new RegexProblem(`regex too large: more than ${MOST_STEPS} steps, at most ${MOST_STEPS}`);
-  const automaton = determinize(program, MOST_STATES);
+function compile(pattern: string, ignoreCase: boolean, work: Work): Dfa {
+  const program = parse(pattern, ignoreCase, work);
+  if (program === undefined) {
+    work.done += MOST_STEPS;
+    throw new RegexProblem(`regex too large: more than ${MOST_STEPS} steps, at most ${MOST_STEPS}`);
+  }
+  const automaton = determinize(program, MOST_STATES, work);
   if (automaton === undefined) throw new RegexProblem(`regex too large: more than ${MOST_STATES} states, at most ${MOST_STATES}`);
   const dfa = minimize(automaton);
   const transitions = dfa.stateCount * dfa.classCount;
@@ -58,9 +72,9 @@ function compile(pattern: string, ignoreCase: boolean): Dfa {
   return dfa;
 }
 
-function parse(pattern: string, ignoreCase: boolean): Program | undefined {
+function parse(pattern: string, ignoreCase: boolean, work: Work): Program | undefined {
   try {
-    return programOf(pattern, ignoreCase, MOST_STEPS);
+    return programOf(pattern, ignoreCase, MOST_STEPS, work);
   } catch (error) {
     if (!(error instanceof RE2JSSyntaxException)) throw error;
     const { message, position } = syntaxProblem(pattern, ignoreCase, error);

@@ -1,4 +1,5 @@
 import { BEGIN_LINE, BEGIN_TEXT, END_LINE, END_TEXT, NO_WORD_BOUNDARY, type Node, type Program, WORD_BOUNDARY } from './program.ts';
+import type { Work } from './work.ts';
 
 /** An automaton over classes of bytes, before it is made small. State 0 leads nowhere. */
 export interface Automaton {
@@ -25,9 +26,10 @@ const AFTER_WORD = 4;
  * Builds the subsets (Rabin, Scott: Finite automata and their decision problems, 1959). An assertion looks at the byte in front,
  * which the state remembers, and at the byte behind, so it is resolved when that one comes.
  *
+ * @param work is added to
  * @returns undefined when there are more than `most` states, or too many nodes in them
  */
-export function determinize(program: Program, most: number): Automaton | undefined {
+export function determinize(program: Program, most: number, work: Work): Automaton | undefined {
   const { classes, samples } = byteClasses(program);
   const classCount = samples.length;
   const ways = waysOf(program.nodes, samples);
@@ -53,9 +55,11 @@ export function determinize(program: Program, most: number): Automaton | undefin
     const atEnd = closure(program.nodes, nodes, flagsAt(END_OF_TEXT));
     accepting.push(atEnd.some((node) => program.nodes[node]?.kind === 'match') ? 1 : 0);
     const flags = samples.map(flagsAt);
+    work.done += classCount;
     for (const holds of new Set(flags)) {
       const from = closure(program.nodes, nodes, holds);
       visited += from.length;
+      work.done += from.length;
       for (const node of from) {
         for (const { first, last, after } of ways[node] ?? []) {
           for (let one = first; one <= last; one++) if (flags[one] === holds) reached[one]?.push(after);

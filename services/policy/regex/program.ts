@@ -2,6 +2,7 @@ import { RE2JS } from 're2js';
 import { type Grouped, withAnyByteGroups } from './any-byte.ts';
 import { withoutRepeatedNames } from './repeated-names.ts';
 import { type ByteRange, utf8Ranges } from './utf8-ranges.ts';
+import type { Work } from './work.ts';
 
 /**
  * A regular expression as a program over bytes: what RE2's own compiler makes of it, with each step over a code point taken
@@ -67,10 +68,11 @@ const LAST_RUNE = 0x10ffff;
 
 /**
  * @param most edges over bytes
+ * @param work is added to
  * @returns undefined when there are more
  * @throws RE2JSSyntaxException when it is no regular expression
  */
-export function programOf(pattern: string, ignoreCase: boolean, most: number): Program | undefined {
+export function programOf(pattern: string, ignoreCase: boolean, most: number, work: Work): Program | undefined {
   const grouped = withAnyByteGroups(withoutRepeatedNames(pattern));
   const compiled = RE2JS.compile(grouped.pattern, ignoreCase ? RE2JS.CASE_INSENSITIVE : 0).re2() as unknown as Compiled;
   const { prog } = compiled;
@@ -109,6 +111,7 @@ export function programOf(pattern: string, ignoreCase: boolean, most: number): P
       const edges = sequences.flatMap(([first, ...rest]) => (first === undefined ? [] : [{ ...first, after: tail(rest, out) }]));
       nodes.push({ kind: 'bytes', edges });
       edgeCount += edges.length;
+      work.done += edges.length + 1;
       if (edgeCount + between.length > most) return undefined;
     }
   }
