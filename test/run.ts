@@ -2,12 +2,21 @@ import { existsSync, globSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import Mocha from 'mocha';
+import { findPrometheus } from './support/prometheus-binary.ts';
 
 /**
  * `npm test [-- FOLDER…]`: the test folders, one after the other, for the real-time ones don't bear company. The last line is
  * `N passed, N failed`; a file that can't be loaded counts as failed.
  */
-const FOLDERS = ['unit', 'conformance', 'filter', 'simulation', 'api', 'cli', 'stack', 'sandbox', 'mesh'];
+const FOLDERS = ['unit', 'conformance', 'filter', 'simulation', 'api', 'cli', 'stack', 'sandbox', 'mesh', 'prometheus'];
+
+/** Folders that need what not every machine has: why they can't run here, undefined when they can. They are left out then, and not counted. */
+const NEEDS: Readonly<Record<string, () => string | undefined>> = {
+  prometheus() {
+    const found = findPrometheus();
+    return 'missing' in found ? found.missing : undefined;
+  },
+};
 
 interface Counts {
   passed: number;
@@ -46,7 +55,13 @@ for (const folder of unknown) {
   counts.failed++;
   process.stdout.write(`There is no folder test/${folder}; there are: ${FOLDERS.join(', ')}\n`);
 }
-for (const folder of asked.length === 0 ? FOLDERS : asked) if (!unknown.includes(folder)) await runFolder(folder, counts);
+const notRun: string[] = [];
+for (const folder of asked.length === 0 ? FOLDERS : asked) {
+  const missing = unknown.includes(folder) ? undefined : NEEDS[folder]?.();
+  if (missing !== undefined) notRun.push(`Not run: test/${folder} (${missing})\n`);
+  else if (!unknown.includes(folder)) await runFolder(folder, counts);
+}
+process.stdout.write(notRun.join(''));
 // A run that ran nothing proves nothing.
 if (counts.passed + counts.failed === 0) counts.failed = 1;
 const line = `${counts.passed} passed, ${counts.failed} failed${counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''}\n`;

@@ -10,6 +10,7 @@ import type { Token } from './access/tokens.ts';
 import { ConfigError, type Environment, oneOf, url, whole } from './environment.ts';
 import { readGuardrails } from './guardrails/settings.ts';
 import { type Listener, readListeners } from './listen.ts';
+import { type PrometheusConfig, readPrometheus } from './stop-conditions/settings.ts';
 import type { EtcdConfig } from './store/client.ts';
 import { readEtcd } from './store/settings.ts';
 
@@ -54,6 +55,8 @@ export interface Config {
   /** How long runs that ended are kept, in days, and how many of them; 0 = no limit. */
   readonly historyKeepDays: number;
   readonly historyKeepRuns: number;
+  /** Where stop conditions are asked for; undefined = nowhere. */
+  readonly prometheus: PrometheusConfig | undefined;
   /** The filter's module, which `explain` asks; undefined when there is none. */
   readonly filterFile: string | undefined;
 }
@@ -110,6 +113,7 @@ export function readConfig(env: Environment, program: string): Config {
     auditKeepEntries: whole('HFI_AUDIT_KEEP_ENTRIES', env.HFI_AUDIT_KEEP_ENTRIES ?? '100000', 0, 10_000_000),
     historyKeepDays: whole('HFI_HISTORY_KEEP_DAYS', env.HFI_HISTORY_KEEP_DAYS ?? '30', 0, 36_500),
     historyKeepRuns: whole('HFI_HISTORY_KEEP_RUNS', env.HFI_HISTORY_KEEP_RUNS ?? '1000', 0, 1_000_000),
+    prometheus: readPrometheus(env),
     filterFile: filterFile(env.HFI_FILTER_FILE, program),
   };
 }

@@ -27,6 +27,8 @@ import { injectedEnough } from './lifecycle/stop-reasons.ts';
 import { addGauges, makeMetrics } from './metrics.ts';
 import { Peers } from './replicas/peers.ts';
 import type { Runtime } from './runtime.ts';
+import type { Prometheus } from './stop-conditions/prometheus.ts';
+import { makeStopConditions } from './stop-conditions/stop-conditions.ts';
 import type { AuditLog } from './store/audit-log.ts';
 import type { EtcdConnection } from './store/client.ts';
 import { EtcdStore } from './store/etcd.ts';
@@ -34,6 +36,7 @@ import { EtcdAuditLog } from './store/etcd-audit.ts';
 import { EtcdHalts } from './store/etcd-halts.ts';
 import { Follower } from './store/follower.ts';
 import { EtcdHistory } from './store/history.ts';
+import { EtcdStopStore } from './store/stop-store.ts';
 import type { StoredPolicy } from './store/store.ts';
 
 /** The version of the control plane and of what it says of itself. */
@@ -53,6 +56,8 @@ export interface Surroundings {
   readonly connect: () => EtcdConnection;
   /** What the metrics page says of the process, beside what it says of the replica. */
   readonly ofProcess?: (registry: Registry) => void;
+  /** Who is asked for stop conditions; undefined = nobody. */
+  readonly prometheus?: Prometheus | undefined;
   /** Random bytes that nobody can guess: for tokens. */
   readonly randomBytes: () => Uint8Array;
   /** Sends what was audited elsewhere, if somebody wants it. */
@@ -69,7 +74,7 @@ export interface ControlPlane {
 
 /** Puts one replica together. Everything that it takes from outside is in `surroundings`. */
 export function makeControlPlane(surroundings: Surroundings): ControlPlane {
-  const { config, runtime, log, fetch: ask, connect, ofProcess, randomBytes, telemetry } = surroundings;
+  const { config, runtime, log, fetch: ask, connect, ofProcess, prometheus, randomBytes, telemetry } = surroundings;
   const client = connect();
   const auditKey = config.auditKey === undefined ? undefined : new AuditKey(config.auditKey);
   const audited = (): void => sealer.soon();
@@ -115,6 +120,7 @@ export function makeControlPlane(surroundings: Surroundings): ControlPlane {
     },
     changed: (changes) => {
       counting.counts.change(changes);
+      stopConditions.change(changes);
       fleet.change(changes);
       if (!followed) return;
       for (const change of changes) {
@@ -170,6 +176,20 @@ export function makeControlPlane(surroundings: Surroundings): ControlPlane {
     log,
   });
 
+  const stopConditions = makeStopConditions({
+    prometheus,
+    store: new EtcdStopStore(client),
+    config,
+    runtime,
+    current: (policy) => follower.policies.get(policy),
+    stopped: (stored, end) => {
+      // Without waiting for the store, which may be what is gone.
+      fleet.reconsider(stored.policy.metadata.name);
+      void lifecycle.ending.end(stored, end);
+    },
+    log,
+  });
+
   const haltEvents = new HaltEvents((event) => events.tell(event));
   const halts: Halts = new Halts({
     runtime,
@@ -187,7 +207,7 @@ export function makeControlPlane(surroundings: Surroundings): ControlPlane {
   const fleet: Fleet = new Fleet({
     runtime,
     fresh: copy.fresh,
-    over: (stored) => counting.counts.over(stored),
+    over: (stored) => (stopConditions.hasStopped(stored) ? new Set(stored.policy.spec.rules.keys()) : counting.counts.over(stored)),
     halted: (namespace) => halts.of(namespace) !== undefined,
     measureCompile: (milliseconds) => metrics.compile.observe(milliseconds / 1000),
     woken: () => metrics.wakes.inc(),
@@ -223,6 +243,7 @@ export function makeControlPlane(surroundings: Surroundings): ControlPlane {
     copy,
     fleet,
     counts: counting.counts,
+    stopConditions,
     halts,
     haltStore,
     peers,
@@ -284,7 +305,7 @@ export function makeControlPlane(surroundings: Surroundings): ControlPlane {
     async drain() {
       serving = false;
       fleet.drain();
-      await Promise.all([store.withdraw(), counting.flush()]);
+      await Promise.all([store.withdraw(), counting.flush(), stopConditions.stop()]);
     },
     async stop() {
       follower.stop();

@@ -10,6 +10,7 @@ import { ConfigError } from './environment.ts';
 import { listen } from './listen.ts';
 import { makeLog } from './log.ts';
 import { systemRuntime } from './runtime.ts';
+import { HttpPrometheus } from './stop-conditions/prometheus.ts';
 import type { AuditLog } from './store/audit-log.ts';
 import { makeClient } from './store/client.ts';
 
@@ -45,6 +46,7 @@ const controlPlane = makeControlPlane({
   fetch,
   connect: () => makeClient(config.etcd),
   ofProcess: (register) => collectDefaultMetrics({ register }),
+  prometheus: config.prometheus && new HttpPrometheus(config.prometheus),
   randomBytes: () => randomBytes(SECRET_BYTES),
   telemetry: telemetryWanted(process.env) ? telemetry : undefined,
 });

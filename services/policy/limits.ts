@@ -9,6 +9,9 @@ export const LIMITS = {
   /** Shortest and longest lease of a policy's owner, in milliseconds. */
   leastLeaseMs: 5000,
   mostLeaseMs: 3_600_000,
+  /** Characters of a query to Prometheus, and the longest time for which its answer must hold, in milliseconds. */
+  queryLength: 2000,
+  stopForMs: 3_600_000,
   /** Rules in one policy. */
   rules: 10_000,
   /** Bytes of a body that a rule gives. */

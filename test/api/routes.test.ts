@@ -96,6 +96,14 @@ const CASES: Readonly<Record<string, Case>> = {
     forbidden: none,
     path: '/v1/policies/there/counts',
   },
+  'get /v1/policies/{name}/stop-conditions': {
+    good: (r) => r.ask('GET', '/v1/policies/there/stop-conditions'),
+    status: 200,
+    bad: (r) => r.ask('GET', '/v1/policies/nowhere/stop-conditions'),
+    refused: 404,
+    forbidden: none,
+    path: '/v1/policies/there/stop-conditions',
+  },
   'post /v1/explain': {
     good: (r) => r.ask('POST', '/v1/explain', { body: { proxy: { namespace: 'demo' } } }),
     status: 200,

@@ -17,11 +17,12 @@ export class Stack {
     this.server = server;
   }
 
-  static async start(): Promise<Stack> {
+  /** @param env more of the control plane's configuration */
+  static async start(env: NodeJS.ProcessEnv = {}): Promise<Stack> {
     const processes = await Processes.begin();
     try {
       const etcd = await Etcd.start(processes);
-      return new Stack(processes, etcd, await Replica.start(processes, etcd.url));
+      return new Stack(processes, etcd, await Replica.start(processes, etcd.url, { env }));
     } catch (error) {
       await processes.end();
       throw error;

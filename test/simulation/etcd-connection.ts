@@ -48,6 +48,7 @@ export class ModelConnection implements EtcdConnection {
         this.#server.model.leaseRevoke(String(ID));
         return { header: this.#server.model.header };
       }),
+    leaseKeepAlive: () => Promise.reject(new Error('the evaluator of stop conditions is not simulated')),
   };
 
   readonly watches = {

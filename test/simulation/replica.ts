@@ -209,5 +209,6 @@ function configOf(replica: string): Config {
     historyKeepDays: 30,
     historyKeepRuns: 1000,
     filterFile: undefined,
+    prometheus: undefined,
   };
 }

@@ -110,9 +110,10 @@ export class Mesh {
     });
   }
 
-  static async start(processes: Processes): Promise<Mesh> {
+  /** @param env more of the control plane's configuration */
+  static async start(processes: Processes, env: NodeJS.ProcessEnv = {}): Promise<Mesh> {
     const etcd = await Etcd.start(processes);
-    const mesh = new Mesh(processes, etcd, await Replica.start(processes, etcd.url));
+    const mesh = new Mesh(processes, etcd, await Replica.start(processes, etcd.url, { env }));
     await new Promise<void>((resolve) => mesh.upstream.listen(0, '127.0.0.1', resolve));
     return mesh;
   }

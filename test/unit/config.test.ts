@@ -52,7 +52,41 @@ describe("the control plane's configuration", () => {
     ['HFI_READS_PER_SECOND', '0'],
     ['HFI_POLL_BURST', 'many'],
     ['HFI_TOKENS_FILE', '/nowhere'],
+    ['HFI_PROMETHEUS_URL', 'prometheus:9090'],
+    ['HFI_PROMETHEUS_URL', 'http://user:secret@prometheus'],
+    ['HFI_PROMETHEUS_URL', 'http://prometheus/?dedup=true'],
+    // Without the URL.
+    ['HFI_PROMETHEUS_INTERVAL_MS', '1000'],
+    ['HFI_PROMETHEUS_CA_FILE', '/dev/null'],
   ];
+  const refusedWithUrl: [string, string][] = [
+    ['HFI_PROMETHEUS_INTERVAL_MS', '99'],
+    ['HFI_PROMETHEUS_TIMEOUT_MS', '2s'],
+    ['HFI_PROMETHEUS_TOKEN_FILE', '/nowhere/token'],
+    ['HFI_PROMETHEUS_CA_FILE', '/nowhere/ca.crt'],
+    // The URL has no TLS.
+    ['HFI_PROMETHEUS_CA_FILE', '/dev/null'],
+  ];
+  for (const [name, value] of refusedWithUrl) {
+    it(`refuses ${name}=${JSON.stringify(value)} beside a URL and names it`, () => {
+      assert.throws(
+        () => read({ HFI_PROMETHEUS_URL: 'http://prometheus:9090', [name]: value }),
+        (error) => error instanceof ConfigError && error.message.includes(name),
+      );
+    });
+  }
+
+  it('has no Prometheus unless told of one, and then asks it once a second', () => {
+    assert.equal(read().prometheus, undefined);
+    assert.deepEqual(read({ HFI_PROMETHEUS_URL: 'https://mimir/prometheus', HFI_PROMETHEUS_TOKEN_FILE: file }).prometheus, {
+      url: 'https://mimir/prometheus',
+      intervalMs: 1000,
+      timeoutMs: 2000,
+      tokenFile: file,
+      caFile: undefined,
+    });
+  });
+
   for (const [name, value] of refused) {
     it(`refuses ${name}=${JSON.stringify(value)} and names it`, () => {
       assert.throws(

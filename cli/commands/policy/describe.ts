@@ -6,6 +6,7 @@ import { endInWords, phaseInWords, untilInWords } from '../../lifecycle-words.ts
 import { nameArg } from '../../name-arg.ts';
 import { hitsInWords, proxyInWords, ruleCountsInWords, verdictInWords } from '../../policy-counts.ts';
 import { timeLeft } from '../../print.ts';
+import { standingInWords, stopInWords } from '../../stop-words.ts';
 import { faultInWords, matchInWords, selectorInWords } from '../../words.ts';
 
 export default class PolicyDescribe extends HfiCommand {
@@ -19,7 +20,7 @@ export default class PolicyDescribe extends HfiCommand {
     this.use(flags);
     const found = await this.found(this.client(flags), args.name);
     if (this.format !== 'table') return this.printValue(found);
-    const { policy, rollout, counts, halts } = found;
+    const { policy, rollout, counts, stops, halts } = found;
     const { metadata, spec, status } = policy;
     const verdict = verdictInWords(counts?.verdict ?? status.result?.verdict ?? 'unknown');
     this.say(`${metadata.name}  ${phaseInWords(status)}${status.state === 'ended' ? verdict : untilInWords(status)}`);
@@ -27,8 +28,12 @@ export default class PolicyDescribe extends HfiCommand {
     const ended = endInWords(status);
     if (ended !== undefined) this.say(`Ended      ${ended}`);
     if (status.lease !== null) this.say(`Lease      ${spec.lease}, until ${status.lease.until} (${timeLeft(status.lease.until)})`);
-    const stops = spec.stopWhen?.map(({ injected }) => `${injected} requests are hit`).join(' or ');
-    if (stops !== undefined) this.say(`Stops      when ${stops}`);
+    spec.stopWhen?.forEach((condition, i) => {
+      const standing = stops?.conditions.find(({ index }) => index === i);
+      this.say(
+        `${i === 0 ? 'Stops      when' : '           or'} ${stopInWords(condition)}${standing === undefined ? '' : standingInWords(standing)}`,
+      );
+    });
     this.say(`Applied    ${metadata.appliedAt}, version ${metadata.resourceVersion}`);
     this.say(`Selects    ${selectorInWords(spec.selector)}, ${spec.direction} requests, priority ${spec.priority}`);
     spec.rules.forEach((rule, i) => {
@@ -54,7 +59,7 @@ export default class PolicyDescribe extends HfiCommand {
     for (const { name, uncounted } of counts.proxies) {
       if (uncounted > 0) this.note(`warning: ${name} had no room to count ${uncounted} requests by rule; its counts are too small`);
     }
-    const missing = [...new Set([...rollout.incomplete, ...counts.incomplete])].sort();
+    const missing = [...new Set([...rollout.incomplete, ...counts.incomplete, ...(stops?.incomplete ?? [])])].sort();
     if (missing.length > 0) this.note(`warning: could not ask replica ${missing.join(', ')}`);
   }
 
@@ -66,13 +71,14 @@ export default class PolicyDescribe extends HfiCommand {
       const revision = policy.metadata.resourceVersion;
       const rollout = await taken(await client.v1.rollout.$get({ query: { revision, policy: name }, header: { prefer: 'wait=0' } }));
       const counts = await taken(await client.v1.policies[':name'].counts.$get({ param, query: { revision } }));
+      const stops = await taken(await client.v1.policies[':name']['stop-conditions'].$get({ param, query: {} }));
       const halts = haltsOver(policy.spec.selector.namespace, (await taken(await client.v1.halt.$get())).halts);
-      return { policy, rollout, counts, halts };
+      return { policy, rollout, counts, stops, halts };
     } catch (error) {
       if (!(error instanceof Refusal) || error.exit !== EXIT.notFound) throw error;
       const [policy] = (await taken(await client.v1.history.$get({ query: { policy: name, limit: '1' } }))).items;
       if (policy === undefined) throw error;
-      return { policy, rollout: null, counts: null, halts: [] };
+      return { policy, rollout: null, counts: null, stops: null, halts: [] };
     }
   }
 }

@@ -24,6 +24,7 @@ import { reportRoutes, reportSchema } from './reports.ts';
 import { rolloutRoutes } from './rollout.ts';
 import { rulesetRoutes } from './ruleset.ts';
 import { statusRoutes } from './status.ts';
+import { stopConditionRoutes } from './stop-conditions.ts';
 import { tokenRoutes } from './tokens.ts';
 
 /** The type of the whole API, for the typed client `hc<AppType>`. */
@@ -65,6 +66,7 @@ export function makeApp(parts: Parts) {
     .route('/', rulesetRoutes(parts))
     .route('/', reportRoutes(parts))
     .route('/', policyCountRoutes(parts))
+    .route('/', stopConditionRoutes(parts))
     .route('/', explainRoutes(parts))
     .route('/', proxyRoutes(parts))
     .route('/', rolloutRoutes(parts))

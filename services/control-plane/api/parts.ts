@@ -9,6 +9,7 @@ import type { Guard } from '../guardrails/guard.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Peers } from '../replicas/peers.ts';
 import type { Runtime } from '../runtime.ts';
+import type { StopConditions } from '../stop-conditions/stop-conditions.ts';
 import type { AuditLog } from '../store/audit-log.ts';
 import type { HaltStore } from '../store/halts.ts';
 import type { History } from '../store/history.ts';
@@ -35,6 +36,7 @@ export interface Parts {
   readonly copy: Copy;
   readonly fleet: Fleet;
   readonly counts: Counts;
+  readonly stopConditions: Pick<StopConditions, 'standing' | 'check'>;
   readonly halts: Halts;
   readonly haltStore: HaltStore;
   readonly peers: Peers;

@@ -175,6 +175,7 @@ export function policyRoutes(parts: Parts) {
     const by = origin(c, runtime);
     const { chosen, warnings } = await guarded(parts, policy, by.time, c);
     refuseOverfull(parts, policy);
+    const stops = await checkStops(parts, policy);
     const { result, stored } = await writePolicy(parts, policy, intent, caller, by, dryRun, chosen);
     const now = runtime.clock.now();
     const { selector } = policy.spec;
@@ -190,7 +191,7 @@ export function policyRoutes(parts: Parts) {
       body: {
         result,
         policy: asResource(stored, now, parts),
-        warnings: [...warningsFor(policy), ...warnings, ...misses],
+        warnings: [...warningsFor(policy), ...stops, ...warnings, ...misses],
         proxies,
         ...(dryRun ? { dryRun: true } : {}),
       },
@@ -261,6 +262,14 @@ function refuseOverfull(parts: Parts, policy: Policy): void {
     'too-large',
     `With this policy the ruleset of proxy ${JSON.stringify(overfull.proxy)} would have ${sizes}: select fewer proxies, write fewer rules or shorter bodies, or delete another policy.`,
   );
+}
+
+/** Asks the queries of `stopWhen` once. @returns warnings @throws Problem `invalid` */
+async function checkStops({ stopConditions }: Parts, policy: Policy): Promise<readonly string[]> {
+  const { errors, warnings } = await stopConditions.check(policy);
+  const [first] = errors;
+  if (first !== undefined) throw new Problem('invalid', `${first.path} ${first.message}.`, { errors });
+  return warnings;
 }
 
 /** Names of the connected proxies of all replicas that a selector names, in order; if there are none, what it may have meant. */

@@ -1,5 +1,6 @@
 import { fleetLimit } from '../../policy/match.ts';
 import { type Identity, selects } from '../../policy/selector.ts';
+import { stopsAfter } from '../../policy/stop-when.ts';
 import type { Runtime } from '../runtime.ts';
 import type { CountsKey, KeptCounts } from '../store/counts-store.ts';
 import type { Change, StoredPolicy } from '../store/store.ts';
@@ -308,7 +309,8 @@ const NONE: ReadonlySet<number> = new Set();
 
 /** The rules that what was counted can end. */
 function limitedRules({ policy: { spec } }: StoredPolicy): number[] {
-  return spec.rules.flatMap(({ match }, i) => (spec.stopWhen === undefined && fleetLimit(match) === undefined ? [] : [i]));
+  const stops = stopsAfter(spec.stopWhen) !== undefined;
+  return spec.rules.flatMap(({ match }, i) => (stops || fleetLimit(match) !== undefined ? [i] : []));
 }
 
 function runName(policy: string, appliedAt: number): string {

@@ -26,7 +26,7 @@ export const CALL_DEADLINE_MS = 1500;
 /** What the control plane uses of a client of etcd. The simulation hands in one that speaks to a model of etcd. */
 export interface EtcdConnection {
   readonly keys: Pick<KVClient, 'range' | 'put' | 'txn' | 'deleteRange'>;
-  readonly leases: Pick<LeaseClient, 'leaseGrant' | 'leaseRevoke'>;
+  readonly leases: Pick<LeaseClient, 'leaseGrant' | 'leaseRevoke' | 'leaseKeepAlive'>;
   readonly watches: { watch(): Promise<WatchStream> };
   /** A lease that keeps itself alive until it is revoked or `lost`. @param ttl in seconds */
   lease(ttl: number): KeptLease;

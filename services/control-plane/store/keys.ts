@@ -17,6 +17,9 @@ export const AUDIT_WAITING = '/hfi/audit-waiting/';
 export const AUDIT_SEALS = '/hfi/audit-seals/';
 export const AUDIT_HEAD = '/hfi/audit-head';
 export const AUDIT_ANCHOR = '/hfi/audit-anchor';
+/** Which replica asks Prometheus, for as long as it lives; and by policy since when its stop conditions hold. Nobody follows them. */
+export const STOP_EVALUATOR = '/hfi/stop-evaluator';
+export const STOP_MARKS = '/hfi/stop-marks/';
 /** A key for each halt that was ever kept, without a value. Nobody follows it. */
 export const KEPT_HALTS = '/hfi/done/halt/';
 
