@@ -217,7 +217,7 @@ describe('API: guardrails', function () {
     const { status } = (await strict.ask('GET', '/v1/policies/wide')).body as { status: { heldBack: string[] } };
     assert.deepEqual(status.heldBack, [
       'spec.rules[0].fault.percentage is 100; the guardrail maxPercentage allows 5',
-      'spec.rules[0].fault.duration_seconds gives the rule no end; the guardrail requireEnd wants one',
+      'spec.rules[0].fault.duration_seconds gives the rule no end; the guardrail requireEnd wants one, or a spec.lease',
     ]);
     assert.equal(await versionOf('held-1', 'free', strict), await versionOf('nothing', 'probe', strict), 'no proxy gets it');
     assert.notEqual(await versionOf('held-1', 'free', one), await versionOf('nothing', 'probe', one));
