@@ -132,6 +132,38 @@ const history = z.strictObject({
   keepRuns: z.int().min(0).max(1_000_000).default(1000).describe('How many of them stay at most; 0 = no limit.'),
 });
 
+const prometheus = z.strictObject({
+  url: z
+    .url({ protocol: /^https?$/, error: 'must be a URL such as http://prometheus-operated.monitoring:9090' })
+    .refine((text) => !/[@?#]/.test(text), 'must have no login, no query and no fragment')
+    .describe('Its address, or that of what speaks its HTTP API, as the control plane sees it.'),
+  interval: duration('100ms', '60s').prefault('1s').describe('Between two evaluations of a condition.'),
+  timeout: duration('100ms', '60s').prefault('2s').describe('How long an answer may take; later ones are none.'),
+  tokenSecret: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'A Secret in the system namespace whose `token` is sent with each query, as a bearer token. The pods wait until it is there.',
+    ),
+  caSecret: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('A Secret in the system namespace whose `ca.crt` is the authority of its certificate, for an `https` URL.'),
+  namespace: namespaceName
+    .optional()
+    .describe(
+      'The namespace of its pods: the network policy lets the control plane reach no other. Missing: it is outside of the cluster.',
+    ),
+  port: z
+    .int()
+    .min(1)
+    .max(65_535)
+    .optional()
+    .describe("The only port that the network policy opens: its pods', not its Service's. Missing: 9090 with `namespace`, else the URL's."),
+});
+
 const controlPlane = z.strictObject({
   replicas: z.int().min(1).max(9).default(2).describe('Replicas; any of them answers anything.'),
   image: image.optional().describe('A prebuilt image (see `Dockerfile`) in place of the stock Node image and the bundle.'),
@@ -153,6 +185,9 @@ const controlPlane = z.strictObject({
     .optional()
     .describe('Serves the API over TLS too, on port 8443. A changed certificate is taken over without a restart.'),
   tokenReview: tokenReview.optional().describe("Lets the cluster's own users and service accounts in, by their tokens."),
+  prometheus: prometheus
+    .optional()
+    .describe('Whom stop conditions (`stopWhen: [{prometheus: …}]`) are asked of. Missing: such policies are refused.'),
   audit: audit.prefault({}).describe('Who changed what (`hfi audit`). The oldest entries are removed; the rest can still be verified.'),
   history: history.prefault({}).describe('What policies did that are over (`hfi policy history`).'),
 });
@@ -278,6 +313,10 @@ function crossFaults(config: StackConfig): string[] {
   const meshed = [...config.mesh.namespaces, ...(config.demo.enabled ? [config.demo.namespace] : [])];
   if (meshed.includes(config.systemNamespace)) {
     faults.push(`mesh.namespaces: has the system namespace ${config.systemNamespace}, where HFI must never be faulted.`);
+  }
+  const { prometheus: asked } = config.controlPlane;
+  if (asked?.caSecret !== undefined && !asked.url.startsWith('https:')) {
+    faults.push('controlPlane.prometheus.caSecret: goes only with an https URL.');
   }
   if (config.mesh.namespaces.length !== new Set(config.mesh.namespaces).size) {
     faults.push('mesh.namespaces: names a namespace twice.');

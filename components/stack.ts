@@ -16,6 +16,7 @@ import { Monitoring } from './monitoring.ts';
 import { HfiNamespace } from './namespace.ts';
 import { NetworkPolicies } from './network-policies.ts';
 import type { PodAddition } from './pod-addition.ts';
+import { prometheusAccess, prometheusEgress } from './prometheus.ts';
 import { proxyTokenOf } from './proxy-token.ts';
 import { TokenReview } from './token-review.ts';
 import { WasmServer } from './wasm-server.ts';
@@ -43,7 +44,7 @@ export class Hfi extends pulumi.ComponentResource {
     const image = (one: 'node' | 'nginx' | 'etcd'): string => mirrored(config.images[one], config.images.mirror);
     const ready = { readySeconds: config.readyWithin / 1000, pullSecret: config.images.pullSecret };
     const { external, backup, ...etcd } = config.etcd;
-    const { inMesh, revision, tls, tokenReview } = config.controlPlane;
+    const { inMesh, revision, tls, tokenReview, prometheus } = config.controlPlane;
 
     const system = new HfiNamespace('system', { name: config.systemNamespace, kind: 'system', someInMesh: inMesh }, own);
     this.credentials = new Credentials(
@@ -60,6 +61,7 @@ export class Hfi extends pulumi.ComponentResource {
         inMesh,
         tlsPort: tls === undefined ? undefined : TLS_PORT,
         kubernetesApi: tokenReview !== undefined,
+        prometheus: prometheus && prometheusEgress(prometheus),
         monitoringNamespace: config.monitoring.enabled === false ? undefined : config.monitoring.namespace,
       },
       own,
@@ -102,6 +104,7 @@ export class Hfi extends pulumi.ComponentResource {
     }
     const additions: PodAddition[] = [
       ...(tls === undefined ? [] : [apiTls(tls.secret)]),
+      ...(prometheus === undefined ? [] : [prometheusAccess(prometheus)]),
       ...(inMesh ? [sidecar({ revision, drainSeconds: ENDING_SECONDS, etcdEndpoints: state.endpoints })] : []),
     ];
     if (tokenReview !== undefined) {

@@ -39,6 +39,7 @@ describe('manifests', function () {
           revision: 'canary',
           tls: { secret: 'api-tls' },
           tokenReview: { roles: [{ group: 'oncall', role: 'editor', namespaces: ['shop'] }] },
+          prometheus: { url: 'https://prometheus.monitoring', namespace: 'monitoring', tokenSecret: 'token', caSecret: 'ca' },
         }),
         'hfi:monitoring': '{"enabled":true}',
       },
