@@ -19,6 +19,7 @@ const programs = {
   conformance: ['test/conformance/main.ts'],
   fuzz: ['test/fuzz/main.ts'],
   soak: ['test/soak/main.ts'],
+  chaos: ['test/chaos/main.ts'],
   setup: undefined,
 };
 const SOURCES = ['build', 'cli', 'components', 'filter', 'services', 'package-lock.json', 'package.json', 'tsconfig.json'];

@@ -7,7 +7,7 @@ import Mocha from 'mocha';
  * `npm test [-- FOLDER…]`: the test folders, one after the other, for the real-time ones don't bear company. The last line is
  * `N passed, N failed`; a file that can't be loaded counts as failed.
  */
-const FOLDERS = ['unit', 'conformance', 'filter', 'api', 'cli', 'stack', 'sandbox', 'mesh'];
+const FOLDERS = ['unit', 'conformance', 'filter', 'api', 'cli', 'stack', 'sandbox', 'mesh', 'chaos'];
 
 interface Counts {
   passed: number;
