@@ -29,7 +29,7 @@ describe(`chaos: ${FORM.kills} kills of replicas under load`, function () {
   it('lose no acknowledged write, leave none half done or done twice, and no count is lost or doubled', async () => {
     const etcd = await Etcd.start(processes);
     const keys = new EtcdKeys(etcd.url);
-    const pair = await Pair.start(processes, etcd);
+    const pair = await Pair.start(processes, etcd.url);
     const counted = await pair.replicas[0].put('counted', { rules: [{ fault: { abort: { httpStatus: 503 } } }] });
     const { appliedAt } = (counted.body.policy as { metadata: { appliedAt: string } }).metadata;
     const writers = new Writers(pair, 8);

@@ -46,7 +46,7 @@ export class Writers {
 
   async #run(writer: number): Promise<void> {
     const token = { name: '' };
-    for (let i = 0; !this.#stopped; i++) {
+    while (!this.#stopped) {
       const mark = ++this.#marks;
       const name = `policy-${writer}-${Math.floor(Math.random() * 3)}`;
       const halt = `halted-${writer}`;
