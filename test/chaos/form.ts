@@ -7,7 +7,12 @@ export const FORM = {
   /** Histories of the policy API that are checked. */
   histories: long ? 10 : 1,
   /** Drawn requests for each operation of the API, by each role. */
-  requestsPerOperation: long ? 200 : 12,
+  requestsPerOperation: long ? 200 : 4,
+  /** Phases of schemathesis: every boundary of each schema, and draws. The boundaries take half a minute for the whole API. */
+  thoroughly: long ? 'examples,coverage,fuzzing' : 'coverage',
+  briefly: long ? 'examples,coverage,fuzzing' : 'fuzzing',
+  /** The same draws each time, or others. */
+  seed: long ? [] : ['--seed', '1'],
   /** Proxies that come back at once. */
   proxies: long ? 10_000 : 2000,
 } as const;
