@@ -21,6 +21,7 @@ const programs = {
   fuzz: ['test/fuzz/main.ts'],
   soak: ['test/soak/main.ts'],
   simulate: ['test/simulation/main.ts'],
+  chaos: ['test/chaos/main.ts'],
   setup: undefined,
 };
 const SOURCES = ['build', 'cli', 'components', 'filter', 'services', 'package-lock.json', 'package.json', 'tsconfig.json'];

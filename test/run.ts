@@ -8,7 +8,7 @@ import { findPrometheus } from './support/prometheus-binary.ts';
  * `npm test [-- FOLDER…]`: the test folders, one after the other, for the real-time ones don't bear company. The last line is
  * `N passed, N failed`; a file that can't be loaded counts as failed.
  */
-const FOLDERS = ['unit', 'conformance', 'filter', 'simulation', 'api', 'cli', 'stack', 'sandbox', 'mesh', 'prometheus'];
+const FOLDERS = ['unit', 'conformance', 'filter', 'simulation', 'api', 'cli', 'stack', 'sandbox', 'mesh', 'prometheus', 'chaos'];
 
 /** Folders that need what not every machine has: why they can't run here, undefined when they can. They are left out then, and not counted. */
 const NEEDS: Readonly<Record<string, () => string | undefined>> = {

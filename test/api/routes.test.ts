@@ -318,6 +318,18 @@ describe('API: every route', () => {
     assert.equal(text.body.detail, 'query.revision: must be a number, not text.');
   });
 
+  it('a name that is too long is a problem like any other, wherever it stands', async () => {
+    const long = 'x'.repeat(1025);
+    const replies = await Promise.all([
+      replica.poll({ name: long }),
+      replica.ask('POST', '/v1/reports', { role: 'proxy', body: { rules: [] }, headers: { ...REPORTER, 'x-hfi-proxy': long } }),
+      replica.ask('DELETE', `/v1/tokens/${long}`),
+      replica.ask('GET', `/v1/policies/${long}`),
+    ]);
+    for (const { status, headers, body: problem } of replies)
+      assert.deepEqual([status, headers.get('content-type'), problem.code], [400, 'application/problem+json', 'invalid']);
+  });
+
   it('says in every answer that it is a control plane', async () => {
     for (const path of ['/healthz', '/v1/nothing', '/v1/policies'])
       assert.match((await replica.ask('GET', path, { role: 'none' })).headers.get('hfi-control-plane') ?? '', /^\d/, path);

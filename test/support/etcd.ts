@@ -12,20 +12,25 @@ export class Etcd {
   readonly #peerUrl: string;
   readonly #processes: Processes;
   readonly #data: string;
+  readonly #flags: readonly string[];
   #child: ChildProcess | undefined;
 
-  private constructor(processes: Processes, port: number, peerPort: number, data: string) {
+  private constructor(processes: Processes, port: number, peerPort: number, data: string, flags: readonly string[]) {
     this.#processes = processes;
     this.#data = data;
+    this.#flags = flags;
     this.port = port;
     this.url = `http://127.0.0.1:${port}`;
     this.#peerUrl = `http://127.0.0.1:${peerPort}`;
   }
 
-  /** @param data a folder with data that are there already */
-  static async start(processes: Processes, data?: string): Promise<Etcd> {
+  /**
+   * @param data a folder with data that are there already
+   * @param flags more of etcd's own
+   */
+  static async start(processes: Processes, data?: string, flags: readonly string[] = []): Promise<Etcd> {
     const [port = 0, peer = 0] = await freePorts(2);
-    const etcd = new Etcd(processes, port, peer, data ?? join(processes.folder, `etcd-${port}`));
+    const etcd = new Etcd(processes, port, peer, data ?? join(processes.folder, `etcd-${port}`), flags);
     await etcd.start();
     return etcd;
   }
@@ -36,8 +41,18 @@ export class Etcd {
       ...['--data-dir', this.#data, '--logger', 'zap', '--log-level', 'error'],
       ...['--listen-client-urls', this.url, '--advertise-client-urls', this.url, '--listen-peer-urls', this.#peerUrl],
       ...['--initial-advertise-peer-urls', this.#peerUrl, '--initial-cluster', `default=${this.#peerUrl}`],
+      ...this.#flags,
     ]);
     await until(async () => (await fetch(`${this.url}/health`).catch(() => undefined))?.ok === true, 'etcd answers');
+  }
+
+  /** Stops it where it is, as a paused machine does, until `thaw`. */
+  freeze(): void {
+    this.#child?.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#child?.kill('SIGCONT');
   }
 
   /** Kills it, as a power cut would. */

@@ -51,7 +51,8 @@ const halts = z
 const resumed = z
   .object({
     result: z.enum(['resumed', 'unchanged']).describe('`unchanged`: it was not halted.'),
-    halt: haltResource.nullable().describe('What was lifted.'),
+    // Not `nullable()`, of which the document would say that it is both.
+    halt: z.union([haltResource, z.null()]).describe('What was lifted.'),
     resourceVersion: z.string(),
     halts: z.array(haltResource).describe('What is halted still.'),
   })
@@ -90,7 +91,7 @@ export function haltRoutes(parts: Parts) {
     middleware: [readers(parts.tokens)] as const,
     responses: {
       200: { description: 'All halts.', content: { 'application/json': { schema: halts } } },
-      ...refusals('unauthenticated', 'forbidden'),
+      ...refusals('unauthenticated', 'forbidden', 'too-many-requests'),
     },
   });
 

@@ -123,7 +123,7 @@ export function policyRoutes(parts: Parts) {
     request: { params: nameParam },
     responses: {
       200: { description: 'The policy; its ETag is the resource version.', content: { 'application/json': { schema: policyResource } } },
-      ...refusals('unauthenticated', 'forbidden', 'not-found', 'too-many-requests', 'store-unavailable'),
+      ...refusals('invalid', 'unauthenticated', 'forbidden', 'not-found', 'too-many-requests', 'store-unavailable'),
     },
   });
 
@@ -165,7 +165,16 @@ export function policyRoutes(parts: Parts) {
     request: { params: nameParam },
     responses: {
       200: { description: 'Deleted.', content: { 'application/json': { schema: removed } } },
-      ...refusals('unauthenticated', 'forbidden', 'not-found', 'precondition-failed', 'too-many-requests', 'store-unavailable'),
+      ...refusals(
+        'invalid',
+        'unauthenticated',
+        'forbidden',
+        'not-found',
+        'conflict',
+        'precondition-failed',
+        'too-many-requests',
+        'store-unavailable',
+      ),
     },
   });
 

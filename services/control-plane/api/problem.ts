@@ -137,9 +137,11 @@ export function answerProblem(c: Context, problem: Problem): Response {
 export function refusals<const C extends ProblemCode>(...codes: readonly C[]) {
   const content = { 'application/problem+json': { schema: problemSchema } };
   const byStatus: Record<number, { description: string; content: typeof content }> = {};
-  // Wherever a token is needed, Kubernetes may be the one to know it, and may not answer.
-  const all: readonly ProblemCode[] = codes.some((code) => code === 'unauthenticated') ? [...codes, 'identity-unavailable'] : codes;
-  for (const code of all) {
+  // Wherever a token is needed, it may be one that etcd knows, or Kubernetes, and who knows it may not answer.
+  const unknown: readonly ProblemCode[] = codes.some((code) => code === 'unauthenticated')
+    ? ['store-unavailable', 'identity-unavailable']
+    : [];
+  for (const code of new Set([...codes, ...unknown])) {
     const [status, title] = statusOf(code);
     const before = byStatus[status]?.description;
     byStatus[status] = { description: before === undefined ? `${title} (\`${code}\`).` : `${before} ${title} (\`${code}\`).`, content };

@@ -14,6 +14,7 @@ import { check, readText } from './body.ts';
 import type { Env } from './env.ts';
 import type { Parts } from './parts.ts';
 import { Problem, refusals } from './problem.ts';
+import { refuseBadQuery } from './query.ts';
 import { caughtUp, readHello, refuseForeign, wholeNumber } from './ruleset.ts';
 
 /** A report of the filter has at most 16 KiB. */
@@ -84,7 +85,7 @@ export function reportRoutes(parts: Parts) {
     },
   });
 
-  return new OpenAPIHono<Env>().openapi(route, async (c) => {
+  return new OpenAPIHono<Env>({ defaultHook: refuseBadQuery }).openapi(route, async (c) => {
     const hello = readHello(c);
     refuseForeign(c, parts, hello);
     const { name, namespace, workload, labels, unreadable } = hello;

@@ -27,7 +27,7 @@ import { identified, proxies } from './auth.ts';
 import type { Env } from './env.ts';
 import type { Parts } from './parts.ts';
 import { Problem, refusals } from './problem.ts';
-import { preferredWaitMs } from './query.ts';
+import { preferredWaitMs, refuseBadQuery } from './query.ts';
 
 const text = (description: string) => z.string().optional().describe(description);
 
@@ -70,7 +70,7 @@ export function rulesetRoutes(parts: Parts) {
     },
   });
 
-  return new OpenAPIHono<Env>().openapi(route, async (c) => {
+  return new OpenAPIHono<Env>({ defaultHook: refuseBadQuery }).openapi(route, async (c) => {
     const hello = readHello(c);
     refuseForeign(c, parts, hello);
     const halted = (): boolean => mustHalt(parts, hello.namespace);

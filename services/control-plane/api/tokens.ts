@@ -8,6 +8,7 @@ import type { Env } from './env.ts';
 import { origin } from './origin.ts';
 import type { Parts } from './parts.ts';
 import { Problem, refusals } from './problem.ts';
+import { refuseBadQuery } from './query.ts';
 
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const label = z.string().regex(DNS_LABEL, 'must be a DNS label: at most 63 lower-case letters, digits and `-`');
@@ -115,12 +116,12 @@ export function tokenRoutes(parts: Parts) {
     },
     responses: {
       200: { description: 'Ended.', content: json(revoked) },
-      ...refusals('unauthenticated', 'forbidden', 'not-found', 'too-many-requests', 'store-unavailable'),
+      ...refusals('invalid', 'unauthenticated', 'forbidden', 'not-found', 'too-many-requests', 'store-unavailable'),
     },
   });
 
   const { store, runtime, tokens } = parts;
-  const app = new OpenAPIHono<Env>();
+  const app = new OpenAPIHono<Env>({ defaultHook: refuseBadQuery });
   app.openAPIRegistry.register('TokenRequest', tokenRequest);
   return app
     .openapi(create, async (c) => {
