@@ -59,8 +59,12 @@ describe('store: answers of etcd that get lost', () => {
       [first, second, third].map(({ appliedAt }) => appliedAt - moment.time),
       [0, 1, 2],
     );
+    // Also when it was deleted in between, by which the store forgets it.
+    assert.ok((await store.remove(third, moment)).done);
+    const fourth = await at(undefined, 4);
+    assert.equal(fourth.appliedAt - moment.time, 3);
     // An apply that is dated far ahead is one by a clock that was wrong.
-    const ahead = await store.put(named('at-once', 4), { ...third, appliedAt: moment.time + 3_600_000 }, moment);
+    const ahead = await store.put(named('at-once', 5), { ...fourth, appliedAt: moment.time + 3_600_000 }, moment);
     assert.ok(ahead.done);
     assert.equal(ahead.value.appliedAt, moment.time);
   });

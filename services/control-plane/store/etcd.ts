@@ -25,6 +25,8 @@ import { encode, type LeaseValue, type PolicyValue, readLease, readPolicy, withL
 const REPLICA_TTL_SECONDS = 10;
 /** So far the moments of applies may run ahead of the clock. */
 const MOST_AHEAD_MS = 1000;
+/** So many are remembered: those of the last millisecond matter. */
+const MOST_MOMENTS = 1000;
 
 export interface EtcdStoreOptions extends AuditOptions {
   /** How long an ended policy stays where it was, to be seen, in seconds. The history has it for longer. */
@@ -37,6 +39,8 @@ export class EtcdStore implements Store {
   readonly #runtime: Runtime;
   readonly #options: EtcdStoreOptions;
   readonly tokens: TokenStore;
+  /** The moments of the last applies by this replica, by policy. */
+  readonly #moments = new Map<string, number>();
   readonly #audit: AuditWriter;
   #registration: KeptLease | undefined;
   #withdrawn = false;
@@ -86,7 +90,7 @@ export class EtcdStore implements Store {
   async put(policy: Policy, base: StoredPolicy | undefined, origin: Origin, chosen?: readonly string[]): Promise<Outcome<StoredPolicy>> {
     const name = policy.metadata.name;
     const live = base?.ended === undefined ? base : undefined;
-    const appliedAt = momentAfter(base, origin.time);
+    const appliedAt = this.#moment(name, base, origin.time);
     const times = { createdAt: live?.createdAt ?? appliedAt, appliedAt };
     const value: PolicyValue = { policy, ...times, ...(chosen === undefined ? {} : { chosen }) };
     const changes = [
@@ -97,6 +101,16 @@ export class EtcdStore implements Store {
     ];
     const result = await this.#ifAt(name, base, changes, [], haltsOver(policy.spec.selector.namespace));
     return result.done ? { done: true, value: { ...value, revision: result.value } } : result;
+  }
+
+  /** Also of one that was deleted in between: the store has nothing of it then. */
+  #moment(name: string, base: StoredPolicy | undefined, time: number): number {
+    const moment = momentAfter(Math.max(base?.appliedAt ?? 0, this.#moments.get(name) ?? 0), time);
+    this.#moments.delete(name);
+    this.#moments.set(name, moment);
+    const [oldest] = this.#moments.keys();
+    if (this.#moments.size > MOST_MOMENTS && oldest !== undefined) this.#moments.delete(oldest);
+    return moment;
   }
 
   async unchanged(base: StoredPolicy): Promise<Outcome<StoredPolicy>> {
@@ -260,8 +274,8 @@ function haltsOver(namespace: string | undefined): IRangeRequest[] {
 }
 
 /** Applies are known apart by their moments: those of one millisecond follow one another. A clock that was set back is another matter. */
-function momentAfter(base: StoredPolicy | undefined, time: number): number {
-  return base !== undefined && base.appliedAt >= time && base.appliedAt < time + MOST_AHEAD_MS ? base.appliedAt + 1 : time;
+function momentAfter(last: number, time: number): number {
+  return last >= time && last < time + MOST_AHEAD_MS ? last + 1 : time;
 }
 
 function policyKey(name: string): Buffer {
