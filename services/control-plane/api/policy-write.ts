@@ -36,7 +36,7 @@ export async function writePolicy(
   policy: Policy,
   intent: Intent,
   scope: Scope,
-  origin: Origin,
+  asked: Origin,
   dryRun: boolean,
   chosen: readonly string[] | undefined,
 ): Promise<Written> {
@@ -44,6 +44,8 @@ export async function writePolicy(
   refuseHalted(parts.halts.over(policy.spec.selector.namespace));
   let base = await begin(parts, name, intent, dryRun);
   for (let left = TRIES; left > 0; left--) {
+    // Not the request's beginning, which may be long ago: the time of the policy's rules begins with what is written.
+    const origin = { ...asked, time: parts.runtime.clock.now() };
     if (base !== undefined && !seesPolicy(scope, base.policy)) {
       throw new Problem(
         'forbidden',
