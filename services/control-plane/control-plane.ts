@@ -207,7 +207,7 @@ export function makeControlPlane(surroundings: Surroundings): ControlPlane {
   const fleet: Fleet = new Fleet({
     runtime,
     fresh: copy.fresh,
-    over: (stored) => (stopConditions.hasStopped(stored) ? new Set(stored.policy.spec.rules.keys()) : counting.counts.over(stored)),
+    over: (stored) => stopConditions.over(stored) ?? counting.counts.over(stored),
     halted: (namespace) => halts.of(namespace) !== undefined,
     measureCompile: (milliseconds) => metrics.compile.observe(milliseconds / 1000),
     woken: () => metrics.wakes.inc(),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Replica } from '../support/control-plane.ts';
+import { Replica, TOKENS } from '../support/control-plane.ts';
 import { Etcd } from '../support/etcd.ts';
 import { Processes, until } from '../support/processes.ts';
 import { MetricsPage, Prometheus } from '../support/prometheus.ts';
@@ -69,6 +69,11 @@ describe('Prometheus: conditions', function () {
   };
 
   it('of a vector any sample above the limit ends the policy, and the end is in events, audit and history', async () => {
+    const leaving = new AbortController();
+    const events = await fetch(`${replica.url}/v1/events`, {
+      headers: { authorization: `Bearer ${TOKENS.viewer}` },
+      signal: leaving.signal,
+    });
     await errors({ a: '0.01', b: '0.02' });
     await put('above', { prometheus: 'errors', above: 0.05, for: '500ms' });
     const { state, value, problem, replica: by } = await goesOn('above');
@@ -76,6 +81,13 @@ describe('Prometheus: conditions', function () {
     await errors({ a: '0.01', b: '0.12' });
     assert.equal(await end('above'), 'prometheus: errors was 0.12, above 0.05 for 500ms');
     const why = 'prometheus: errors was 0.12, above 0.05 for 500ms';
+    let told = '';
+    for await (const bytes of events.body ?? []) {
+      told += Buffer.from(bytes as Uint8Array).toString();
+      if (told.includes('has ended')) break;
+    }
+    leaving.abort();
+    assert.ok(told.includes(`policy/above has ended: stopped, ${why}`), told);
     const audit = (await replica.ask('GET', '/v1/audit?policy=above')).body.items as { action: string; end?: object }[];
     assert.deepEqual(audit.find(({ action }) => action === 'end')?.end, { reason: 'stopped', why });
     const history = (await replica.ask('GET', '/v1/history?policy=above')).body.items as {
@@ -139,6 +151,17 @@ describe('Prometheus: conditions', function () {
       assert.equal((await replica.ask('GET', '/v1/policies/bad')).status, 404);
     });
   }
+
+  it('a Prometheus that is restarted within the time ends nothing', async () => {
+    await errors({ a: '0' });
+    await put('restarted', { prometheus: 'errors', above: 0.5 });
+    await goesOn('restarted');
+    await prometheus.kill();
+    await until(async () => (await standing('restarted')).state === 'no-data', 'it is noticed');
+    await prometheus.start();
+    await until(async () => (await standing('restarted')).state === 'fine', 'it answers again');
+    assert.equal((await goesOn('restarted')).since, null);
+  });
 
   it('one that holds already is a warning', async () => {
     await errors({ a: '1' });

@@ -93,4 +93,25 @@ describe('Prometheus: from a condition to the last injection', function () {
       assert.match(why, /^prometheus: vector\(1\) gave no data for 2000ms: Prometheus can not be asked \(.+\)$/);
     });
   }
+
+  it("of the proxy's own metrics: it ends when so many requests were hit as Prometheus has scraped", async () => {
+    await prometheus.restart([{ name: 'envoy', targets: [new URL(sidecar.admin).host], path: '/stats/prometheus' }]);
+    const aborts = 'sum(wasmcustom_hfi_faults_aborts_total)';
+    await until(async () => (await prometheus.query(aborts)).length === 1, 'Prometheus knows how many were hit');
+    const [before = 0] = await prometheus.query(aborts);
+    await mesh.apply('own-metrics', {
+      rules: [{ fault }],
+      stopWhen: [{ prometheus: aborts, above: before + 50, for: '1s', onNoData: 'ignore' }],
+    });
+    for (let i = 0; i < 40; i++) assert.equal((await fetch(sidecar.inbound)).status, 503);
+    await sleep(3000);
+    assert.equal((await fetch(sidecar.inbound)).status, 503);
+    for (let i = 0; i < 10; i++) assert.equal((await fetch(sidecar.inbound)).status, 503);
+    const reached = Date.now();
+    const late = (await lastHit(1500, 10_000)) - reached;
+    // Scraped four times a second.
+    assert.ok(late <= 1000 + INTERVAL_MS + SLACK_MS + 500, `${late} ms`);
+    assert.match((await end('own-metrics')).why, /^prometheus: sum\(wasmcustom_hfi_faults_aborts_total\) was \d+, above \d+ for 1s$/);
+    assert.equal((await fetch(sidecar.inbound)).status, 200);
+  });
 });

@@ -131,7 +131,7 @@ describe('Prometheus: one replica evaluates', function () {
   });
 
   it('one that was frozen and thaws gives way, and the end is written once', async () => {
-    await at(0).put('frozen', { selector, rules, stopWhen: [{ prometheus: 'vector(1)', above: 0.5, for: '9s' }] });
+    await at(0).put('frozen', { selector, rules, stopWhen: [{ prometheus: 'vector(1)', above: 0.5, for: '14s' }] });
     const first = await evaluator('frozen');
     const left = names.findIndex((_, i) => i !== first);
     at(first).child.kill('SIGSTOP');
@@ -139,6 +139,7 @@ describe('Prometheus: one replica evaluates', function () {
     await until(async () => ((await standing(at(left), 'frozen')).evaluatedAt ?? '') > before, 'another one goes on', FAILOVER_MS + 2000);
     at(first).child.kill('SIGCONT');
     await until(async () => (await standing(at(first), 'frozen', 'local')).state === 'not-evaluated', 'it gives way');
+    assert.equal((await standing(at(left), 'frozen')).state, 'holds', 'that was not because the policy has ended');
     await end(at(left), 'frozen');
     const audit = (await at(left).ask('GET', '/v1/audit?policy=frozen')).body.items as { action: string }[];
     assert.deepEqual(

@@ -36,8 +36,23 @@ export class Prometheus {
   static async start(processes: Processes, jobs: readonly Job[], webConfig?: string): Promise<Prometheus> {
     const [port = 0] = await freePorts(1);
     const file = (end: string): string => join(processes.folder, `prometheus-${port}${end}`);
+    if (webConfig !== undefined) writeFileSync(file('-web.yml'), webConfig);
+    const prometheus = new Prometheus(processes, port, file('.json'), webConfig === undefined ? undefined : file('-web.yml'));
+    prometheus.#write(jobs);
+    await prometheus.start();
+    return prometheus;
+  }
+
+  /** Begins anew with other jobs. */
+  async restart(jobs: readonly Job[]): Promise<void> {
+    await this.kill();
+    this.#write(jobs);
+    await this.start();
+  }
+
+  #write(jobs: readonly Job[]): void {
     writeFileSync(
-      file('.json'),
+      this.#config,
       JSON.stringify({
         global: { scrape_interval: '250ms', scrape_timeout: '250ms' },
         scrape_configs: jobs.map(({ name, targets, path = '/metrics' }) => ({
@@ -47,10 +62,6 @@ export class Prometheus {
         })),
       }),
     );
-    if (webConfig !== undefined) writeFileSync(file('-web.yml'), webConfig);
-    const prometheus = new Prometheus(processes, port, file('.json'), webConfig === undefined ? undefined : file('-web.yml'));
-    await prometheus.start();
-    return prometheus;
   }
 
   async start(): Promise<void> {

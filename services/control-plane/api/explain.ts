@@ -136,7 +136,7 @@ async function sceneOf(parts: Parts, question: Question, c: Context<Env>): Promi
   const halt = parts.halts.of(proxy.namespace);
   return {
     policies: candidates(parts, question.policies, c.get('actor'), now),
-    over: (stored) => parts.counts.over(stored),
+    over: (stored) => parts.stopConditions.over(stored) ?? parts.counts.over(stored),
     guard: (entry, identity) => parts.guard.allowed(entry, identity),
     halted: halt === undefined ? undefined : haltInWords(halt),
     proxy,

@@ -36,7 +36,7 @@ export interface Parts {
   readonly copy: Copy;
   readonly fleet: Fleet;
   readonly counts: Counts;
-  readonly stopConditions: Pick<StopConditions, 'standing' | 'check'>;
+  readonly stopConditions: Pick<StopConditions, 'over' | 'standing' | 'check'>;
   readonly halts: Halts;
   readonly haltStore: HaltStore;
   readonly peers: Peers;

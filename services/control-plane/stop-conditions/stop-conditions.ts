@@ -36,8 +36,8 @@ export interface Checked {
 /** The stop conditions that Prometheus is asked for. */
 export interface StopConditions {
   change(changes: readonly Change[]): void;
-  /** Whether this replica has ended the run, be that written or not. */
-  hasStopped(stored: StoredPolicy): boolean;
+  /** All rules of a run that this replica has ended, be that written or not; undefined of any other. */
+  over(stored: StoredPolicy): ReadonlySet<number> | undefined;
   /** How the conditions of a policy stand; empty when another replica evaluates them. */
   standing(policy: string): readonly Watched[];
   /** Asks each query once. */
@@ -75,7 +75,7 @@ export function makeStopConditions(options: StopConditionsOptions): StopConditio
       evaluator.change(changes);
       if (evaluator.needed) election.needed();
     },
-    hasStopped: (stored) => evaluator.hasStopped(stored),
+    over: (stored) => (evaluator.hasStopped(stored) ? new Set(stored.policy.spec.rules.keys()) : undefined),
     standing: (policy) => evaluator.standing(policy),
     check: ({ spec }) => check(spec, prometheus),
     stop: () => election.stop(),
