@@ -17,5 +17,8 @@ export function translated(error: unknown): Error {
   if (error instanceof EtcdPermissionDeniedError || error instanceof EtcdInvalidAuthTokenError) {
     return new StoreUnavailable('etcd refuses the credentials', { cause: error });
   }
+  if (text.includes('database space exceeded')) {
+    return new StoreUnavailable('etcd is full and takes no change until somebody makes room', { cause: error });
+  }
   return new StoreUnavailable('etcd does not answer', { cause: error });
 }

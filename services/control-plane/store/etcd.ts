@@ -65,8 +65,12 @@ export class EtcdStore implements Store {
   }
 
   async get(name: string): Promise<StoredPolicy | undefined> {
-    const { responses } = await asked(this.#client.keys.txn({ success: at(name).map((request_range) => ({ request_range })) }));
-    return stored(responses.map(({ response_range }) => response_range.kvs));
+    // No transaction: an etcd that is full may refuse even those that only read (3.5 does).
+    const { kvs, header } = await asked(this.#client.keys.range({ key: policyKey(name) }));
+    const policy = kvs[0] && readPolicy(kvs[0]);
+    if (policy?.policy.spec.lease === undefined) return policy;
+    const leases = await asked(this.#client.keys.range({ key: leaseKey(name), revision: header.revision }));
+    return stored([kvs, leases.kvs]);
   }
 
   async list(limit: number, after: string): Promise<Page<StoredPolicy>> {
