@@ -224,6 +224,13 @@ describe('hfi policy apply', function () {
       assert.equal(stdout, 'policy/later created (dry run)\n');
       assert.deepEqual(await names(), []);
     });
+    it('names the proxies that would be hit', async () => {
+      await stack.server.poll({ name: 'sidecar-of-frontend' });
+      const dry = await apply(['-f', '-', '--dry-run'], policyText('later'));
+      assert.match(dry.stderr, /^policy\/later selects \d+ prox(y|ies):\n(?: {2}.+\n)* {2}sidecar-of-frontend\n/m);
+      const wet = await apply(['-f', '-'], policyText('later'));
+      assert.doesNotMatch(wet.stderr, /sidecar-of-frontend/);
+    });
     it('--output json says that it was one', async () => {
       const { stdout } = await apply(['-f', '-', '--dry-run', '-o', 'json'], policyText('later'));
       assert.equal((JSON.parse(stdout) as { dryRun: boolean }).dryRun, true);

@@ -7,6 +7,9 @@ import { Failure } from '../../failure.ts';
 import type { PolicyResource } from '../../policies.ts';
 import { inWords, waitForRollout } from '../../rollout.ts';
 
+/** Proxies that a dry run names, at most; -o json has all. */
+const MOST_NAMED = 50;
+
 interface Applied {
   readonly name: string;
   readonly result: string;
@@ -57,7 +60,7 @@ export default class PolicyApply extends HfiCommand {
     'dry-run': Flags.boolean({
       default: false,
       exclusive: ['wait'],
-      description: 'Let the control plane check everything, and change nothing.',
+      description: 'Let the control plane check everything, name the proxies that would be hit, and change nothing.',
     }),
     hold: Flags.boolean({
       default: false,
@@ -89,7 +92,7 @@ export default class PolicyApply extends HfiCommand {
     const applied = flags['dry-run'] ? checked : await this.applyAll(flags, documents);
     if (this.format !== 'table') await this.printValue({ dryRun: flags['dry-run'], items: applied });
     // The check asked all replicas; a change is answered by one of them.
-    for (const one of checked) this.warnIfNobody(one);
+    for (const one of checked) this.saysWhom(one, flags['dry-run']);
     await Promise.all([flags.wait && this.waitForAll(flags, applied, timeoutMs), flags.hold && this.holdAll(flags, applied)]);
   }
 
@@ -163,9 +166,12 @@ export default class PolicyApply extends HfiCommand {
     return applied;
   }
 
-  private warnIfNobody({ name, proxies }: Applied): void {
+  private saysWhom({ name, proxies }: Applied, named: boolean): void {
     if (proxies.length === 0) this.note(`warning: policy/${name} selects no connected proxy (hfi proxy list shows them)`);
-    else this.note(`policy/${name} selects ${proxies.length} ${proxies.length === 1 ? 'proxy' : 'proxies'}`);
+    else this.note(`policy/${name} selects ${proxies.length} ${proxies.length === 1 ? 'proxy' : 'proxies'}${named ? ':' : ''}`);
+    if (!named) return;
+    for (const proxy of proxies.slice(0, MOST_NAMED)) this.note(`  ${proxy}`);
+    if (proxies.length > MOST_NAMED) this.note(`  and ${proxies.length - MOST_NAMED} more`);
   }
 
   private async waitForAll(flags: TargetFlags, applied: readonly Applied[], timeoutMs: number): Promise<void> {
