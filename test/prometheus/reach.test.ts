@@ -18,7 +18,19 @@ describe('Prometheus: the way to it', function () {
     processes = await Processes.begin();
     prometheus = await Prometheus.start(processes, []);
   });
-  after(() => processes.end());
+  after(async () => {
+    for (const line of lines) line.close();
+    page?.close();
+    await processes.end();
+  });
+
+  let page: MetricsPage | undefined;
+  const lines: TcpProxy[] = [];
+  const newLine = async (): Promise<TcpProxy> => {
+    const line = await TcpProxy.start(prometheus.port);
+    lines.push(line);
+    return line;
+  };
 
   const to = (url: string, more: { tokenFile?: string; caFile?: string; timeoutMs?: number } = {}) =>
     new HttpPrometheus({ url, intervalMs: 1000, timeoutMs: 1000, tokenFile: undefined, caFile: undefined, ...more });
@@ -29,7 +41,7 @@ describe('Prometheus: the way to it', function () {
   });
 
   it('gives up after the time-out, and asks over a new connection when the line is back', async () => {
-    const line = await TcpProxy.start(prometheus.port);
+    const line = await newLine();
     const asked = to(`http://127.0.0.1:${line.port}`, { timeoutMs: 300 });
     assert.equal((await asked.ask('vector(1)')).kind, 'samples');
     line.stall('both');
@@ -38,26 +50,23 @@ describe('Prometheus: the way to it', function () {
     assert.ok(performance.now() - began < 600);
     line.pass();
     assert.equal((await asked.ask('vector(1)')).kind, 'samples');
-    line.close();
   });
 
   it('an answer that is cut off in the middle is none', async () => {
-    const line = await TcpProxy.start(prometheus.port);
+    const line = await newLine();
     const asked = to(`http://127.0.0.1:${line.port}`);
     line.alter((bytes) => bytes.subarray(0, bytes.length - 5));
     assert.equal((await asked.ask('vector(1)')).kind, 'none');
-    line.close();
   });
 
   it('an answer of more than a mebibyte is none', async () => {
-    const page = await MetricsPage.start();
+    page = await MetricsPage.start();
     page.text = Array.from({ length: 8000 }, (_, i) => `many{name="${'x'.repeat(100)}${i}"} 1\n`).join('');
     const many = await Prometheus.start(processes, [{ name: 'many', targets: [page.target] }]);
     await until(async () => (await many.query('count(many)'))[0] === 8000, 'all are there');
     const answer = await to(many.url).ask('many');
     assert.deepEqual(answer, { kind: 'none', why: 'Prometheus can not be asked (the answer is longer than 1048576 bytes)' });
     assert.equal((await to(many.url).ask('count(many)')).kind, 'samples');
-    page.close();
   });
 
   describe('over TLS', () => {
