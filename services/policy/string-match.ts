@@ -13,7 +13,8 @@ const neverEmpty = (bytes: number) => text(bytes).min(1, 'is empty, which every 
 
 /** Says what is wrong with a matcher's regular expression; the way it is compiled depends on `ignoreCase` beside it. */
 function checkRegex(value: { regex?: string | undefined; ignoreCase?: boolean | undefined }, context: z.RefinementCtx): void {
-  if (value.regex === undefined) return;
+  // One that is too long is refused already: reading a megabyte of it would take seconds, and hundreds of megabytes.
+  if (value.regex === undefined || value.regex.length > LIMITS.regexLength) return;
   if (isOverspent()) {
     const message = `is not compiled: the regular expressions in front of it need more than all of one document may (${LIMITS.regexWork} steps); put some rules into a policy of their own, or make the expressions smaller`;
     context.addIssue({ code: 'custom', path: ['regex'], message });

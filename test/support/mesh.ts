@@ -26,6 +26,8 @@ export interface SidecarOptions {
   readonly controlPlanePort?: number;
   readonly concurrency?: number;
   readonly waitForRuleset?: boolean;
+  /** Whether a next Envoy can take over from the running one. */
+  readonly hotRestart?: boolean;
 }
 
 /** A real Envoy with the filter. */
@@ -35,16 +37,17 @@ export class Sidecar {
   readonly outbound: string;
   readonly admin: string;
   readonly accessLogFile: string;
-  readonly #start: () => ChildProcess;
+  readonly #start: (epoch: number) => ChildProcess;
   readonly #processes: Processes;
   #child: ChildProcess;
+  #epoch = 0;
 
   constructor(
     processes: Processes,
     name: string,
     ports: readonly [number, number, number],
     accessLogFile: string,
-    start: () => ChildProcess,
+    start: (epoch: number) => ChildProcess,
   ) {
     const [inbound, outbound, admin] = ports.map((port) => `http://127.0.0.1:${port}`) as [string, string, string];
     this.name = name;
@@ -54,7 +57,7 @@ export class Sidecar {
     this.accessLogFile = accessLogFile;
     this.#processes = processes;
     this.#start = start;
-    this.#child = start();
+    this.#child = start(0);
   }
 
   /** Envoy's process. */
@@ -67,7 +70,16 @@ export class Sidecar {
   }
 
   async restart(): Promise<void> {
-    this.#child = this.#start();
+    this.#child = this.#start(0);
+    await this.ready();
+  }
+
+  /** Starts the next Envoy beside this one, which takes its listeners over, and waits until the one before has ended. */
+  async hotRestart(): Promise<void> {
+    const before = this.#child;
+    const gone = new Promise((resolve) => before.once('exit', resolve));
+    this.#child = this.#start(++this.#epoch);
+    await gone;
     await this.ready();
   }
 
@@ -158,11 +170,16 @@ export class Mesh {
       String(options.concurrency ?? 2),
       '--log-level',
       'error',
-      '--disable-hot-restart',
       '--file-flush-interval-msec',
       '50',
     ];
-    const sidecar = new Sidecar(this.processes, name, [inbound, outbound, admin], accessLog, () => this.processes.start(path, args));
+    const epochFlags = (epoch: number): string[] =>
+      options.hotRestart === true
+        ? ['--base-id', String(inbound), '--restart-epoch', String(epoch), '--drain-time-s', '1', '--parent-shutdown-time-s', '2']
+        : ['--disable-hot-restart'];
+    const sidecar = new Sidecar(this.processes, name, [inbound, outbound, admin], accessLog, (epoch) =>
+      this.processes.start(path, [...args, ...epochFlags(epoch)]),
+    );
     await sidecar.ready();
     if (options.waitForRuleset !== false)
       await until(async () => (await sidecar.metric('rulesets_accepted_total')) === 1, `${name} has a ruleset`);
