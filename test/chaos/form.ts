@@ -3,7 +3,7 @@ const long = process.env.HFI_CHAOS === 'long';
 /** How much is done: little in `npm test`, more in `npm run chaos`. */
 export const FORM = {
   /** Kills of replicas under load. */
-  kills: long ? 200 : 10,
+  kills: Number(process.env.HFI_CHAOS_KILLS ?? (long ? 200 : 10)),
   /** Histories of the policy API that are checked. */
   histories: long ? 10 : 1,
   /** Drawn requests for each operation of the API, by each role. */
