@@ -10,11 +10,11 @@ export default class Resume extends HfiCommand {
     'Without --namespace it lifts the halt of everything; halts of single namespaces stay. Resuming what is not halted changes nothing.';
   static override examples = [
     { description: 'Go on', command: '<%= config.bin %> resume' },
-    { description: 'Go on in one namespace, without a question', command: '<%= config.bin %> resume --namespace demo --confirm' },
+    { description: 'Go on in one namespace, without a question', command: '<%= config.bin %> resume --namespace demo --yes' },
   ];
   static override flags = {
     namespace: Flags.string({ char: 'n', helpValue: 'NAME', description: 'Lift the halt of this namespace.' }),
-    confirm: Flags.boolean({ default: false, description: "Don't ask. Needed when there is no terminal." }),
+    yes: Flags.boolean({ char: 'y', default: false, description: "Don't ask. Needed when there is no terminal." }),
   };
 
   async run(): Promise<void> {
@@ -22,13 +22,13 @@ export default class Resume extends HfiCommand {
     this.use(flags);
     const client = this.client(flags);
     const query = flags.namespace === undefined ? {} : { namespace: flags.namespace };
-    if (!flags.confirm) {
+    if (!flags.yes) {
       const { halts } = await taken(await client.v1.halt.$get());
       const halt = halts.find(({ namespace }) => namespace === (flags.namespace ?? null));
       if (halt !== undefined) {
         this.note(`halted: ${haltInWords(halt)}`);
         const text = `Let the policies in force inject again (${whatIsHalted(halt)})?`;
-        await confirm({ text, flag: '--confirm to resume', refused: 'Nothing was resumed.' });
+        await confirm({ text, flag: '--yes to resume', refused: 'Nothing was resumed.' });
       }
     }
     const resumed = await taken(await client.v1.halt.$delete({ query }));

@@ -138,19 +138,19 @@ describe('hfi halt and hfi resume', function () {
     const describe = await stack.hfi(['policy', 'describe', 'a']);
     assert.match(describe.stdout, /^HALTED {5}everything, by the-admin/m);
     assert.match((await stack.hfi(['audit', '--limit', '1'])).stdout, /the-admin \(admin\) .* halt +everything/);
-    await stack.hfi(['resume', '--confirm']);
+    await stack.hfi(['resume', '--yes']);
     for (const args of [['status'], ['policy', 'list'], ['policy', 'describe', 'a']]) {
       const { stdout, stderr } = await stack.hfi(args);
       assert.doesNotMatch(`${stdout}${stderr}`, /halted/i, args.join(' '));
     }
   });
 
-  it('resume: only an admin; asks, or takes --confirm; what is not halted is no failure', async () => {
+  it('resume: only an admin; asks, or takes --yes; what is not halted is no failure', async () => {
     await stack.hfi(['halt']);
     const silent = await stack.hfi(['resume']);
     assert.equal(silent.code, 2);
-    assert.match(silent.stderr, /--confirm/);
-    const editor = await stack.hfi(['resume', '--confirm'], { env: { HFI_TOKEN: TOKENS.editor } });
+    assert.match(silent.stderr, /--yes/);
+    const editor = await stack.hfi(['resume', '--yes'], { env: { HFI_TOKEN: TOKENS.editor } });
     assert.equal(editor.code, 5);
     assert.match(editor.stderr, /editor may not.*admin/);
     const no = await stack.onTerminal(['resume'], { typed: { after: '[y/N]', keys: 'n\n' } });
@@ -167,14 +167,14 @@ describe('hfi halt and hfi resume', function () {
   it('resume of everything leaves the halt of a namespace, and says so', async () => {
     await stack.hfi(['halt', '--namespace', 'demo']);
     await stack.hfi(['halt']);
-    const { code, stdout, stderr } = await stack.hfi(['resume', '--confirm']);
+    const { code, stdout, stderr } = await stack.hfi(['resume', '--yes']);
     assert.deepEqual([code, stdout], [0, 'resumed: everything\n']);
     assert.match(stderr, /^still halted: namespace demo, by the-admin/);
-    assert.equal((await stack.hfi(['resume', '--namespace', 'demo', '--confirm'])).stdout, 'resumed: namespace demo\n');
+    assert.equal((await stack.hfi(['resume', '--namespace', 'demo', '--yes'])).stdout, 'resumed: namespace demo\n');
   });
 
   it('a viewer may do neither', async () => {
-    for (const args of [['halt'], ['resume', '--confirm']]) {
+    for (const args of [['halt'], ['resume', '--yes']]) {
       assert.equal((await stack.hfi(args, { env: { HFI_TOKEN: TOKENS.viewer } })).code, 5, args.join(' '));
     }
     assert.equal((await stack.server.ask('GET', '/v1/halt')).body.halted, false);
@@ -202,7 +202,7 @@ describe('hfi halt and hfi resume', function () {
       if (schema !== 'audit') assert.equal((value as { halts: unknown[] }).halts.length, 1, schema);
     }
     for (const result of ['resumed', 'unchanged']) {
-      const { stdout } = await stack.hfi(['resume', '--confirm', '-o', 'json']);
+      const { stdout } = await stack.hfi(['resume', '--yes', '-o', 'json']);
       assert.deepEqual(misfits('resume', JSON.parse(stdout)), []);
       assert.equal((JSON.parse(stdout) as { result: string }).result, result);
     }
@@ -228,7 +228,7 @@ describe('hfi halt without etcd', function () {
       assert.equal(stdout, 'halted: everything\n');
       assert.match(stderr, /acknowledged by 1 of 1 proxy/);
       assert.match(stderr, /warning: etcd does not answer: the halt is tried until it is kept/);
-      const resume = await stack.hfi(['resume', '--confirm']);
+      const resume = await stack.hfi(['resume', '--yes']);
       assert.equal(resume.code, 3, resume.stderr);
       await stack.etcd.start();
       await until(
