@@ -94,7 +94,7 @@ export class EtcdStore implements Store {
   async put(policy: Policy, base: StoredPolicy | undefined, origin: Origin, chosen?: readonly string[]): Promise<Outcome<StoredPolicy>> {
     const name = policy.metadata.name;
     const live = base?.ended === undefined ? base : undefined;
-    const appliedAt = this.#moment(name, base, origin.time);
+    const appliedAt = momentAfter(Math.max(base?.appliedAt ?? 0, this.#moments.get(name) ?? 0), origin.time);
     const times = { createdAt: live?.createdAt ?? appliedAt, appliedAt };
     const value: PolicyValue = { policy, ...times, ...(chosen === undefined ? {} : { chosen }) };
     const changes = [
@@ -103,18 +103,22 @@ export class EtcdStore implements Store {
       ...this.#close(live, { at: origin.time, reason: 'replaced', why: 'it was applied again', by: origin.actor }, origin),
       ...this.#entry(live === undefined ? 'create' : 'replace', name, live, policy, origin),
     ];
-    const result = await this.#ifAt(name, base, changes, [], haltsOver(policy.spec.selector.namespace));
-    return result.done ? { done: true, value: { ...value, revision: result.value } } : result;
+    const result = await this.#ifAt(name, base, changes, [], haltsOver(policy.spec.selector.namespace)).catch((error: unknown) => {
+      // Without an answer it may have been done.
+      this.#remember(name, appliedAt);
+      throw error;
+    });
+    if (!result.done) return result;
+    this.#remember(name, appliedAt);
+    return { done: true, value: { ...value, revision: result.value } };
   }
 
-  /** Also of one that was deleted in between: the store has nothing of it then. */
-  #moment(name: string, base: StoredPolicy | undefined, time: number): number {
-    const moment = momentAfter(Math.max(base?.appliedAt ?? 0, this.#moments.get(name) ?? 0), time);
+  /** Of a policy that was deleted in between, the store has nothing any more. */
+  #remember(name: string, moment: number): void {
     this.#moments.delete(name);
     this.#moments.set(name, moment);
     const [oldest] = this.#moments.keys();
     if (this.#moments.size > MOST_MOMENTS && oldest !== undefined) this.#moments.delete(oldest);
-    return moment;
   }
 
   async unchanged(base: StoredPolicy): Promise<Outcome<StoredPolicy>> {
