@@ -13,7 +13,7 @@ import { guarded } from './guardrails.ts';
 import { onlyIf } from './if-match.ts';
 import { origin } from './origin.ts';
 import type { Parts } from './parts.ts';
-import { asResource, policyResource } from './policy-resource.ts';
+import { asResource, changeRefusals, policyResource } from './policy-resource.ts';
 import { deletePolicy, type Intent, refuseOutside, writePolicy } from './policy-write.ts';
 import { Problem, refusals } from './problem.ts';
 import { allProxies } from './proxies.ts';
@@ -165,16 +165,7 @@ export function policyRoutes(parts: Parts) {
     request: { params: nameParam },
     responses: {
       200: { description: 'Deleted.', content: { 'application/json': { schema: removed } } },
-      ...refusals(
-        'invalid',
-        'unauthenticated',
-        'forbidden',
-        'not-found',
-        'conflict',
-        'precondition-failed',
-        'too-many-requests',
-        'store-unavailable',
-      ),
+      ...changeRefusals,
     },
   });
 

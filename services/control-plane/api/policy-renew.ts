@@ -6,8 +6,9 @@ import { writers } from './auth.ts';
 import type { Env } from './env.ts';
 import { onlyIf } from './if-match.ts';
 import type { Parts } from './parts.ts';
+import { changeRefusals } from './policy-resource.ts';
 import { refuseUnless } from './policy-write.ts';
-import { Problem, refusals } from './problem.ts';
+import { Problem } from './problem.ts';
 import { refuseBadQuery } from './query.ts';
 
 /** A policy changes seldom, and each try begins with what the failed one found. */
@@ -39,16 +40,7 @@ export function renewRoutes(parts: Parts) {
           },
         },
       },
-      ...refusals(
-        'invalid',
-        'unauthenticated',
-        'forbidden',
-        'not-found',
-        'conflict',
-        'precondition-failed',
-        'too-many-requests',
-        'store-unavailable',
-      ),
+      ...changeRefusals,
     },
   });
 

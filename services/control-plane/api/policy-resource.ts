@@ -5,6 +5,19 @@ import { policySpec, type Selector } from '../../policy/schema.ts';
 import type { Guard } from '../guardrails/guard.ts';
 import type { PastRun, StoredPolicy } from '../store/store.ts';
 import { tally } from './policy-counts.ts';
+import { refusals } from './problem.ts';
+
+/** How a change of a policy that is there already, one without a body, may be refused. */
+export const changeRefusals = refusals(
+  'invalid',
+  'unauthenticated',
+  'forbidden',
+  'not-found',
+  'conflict',
+  'precondition-failed',
+  'too-many-requests',
+  'store-unavailable',
+);
 
 const state = z.enum(['active', 'ended']);
 const moment = z.iso.datetime();

@@ -1,9 +1,10 @@
 import { type Anchor, moveAnchor } from '../../audit/seal.ts';
 import type { AuditKey } from '../../audit/signature.ts';
-import type { Cancel, Runtime } from '../runtime.ts';
+import { NowAndThen } from '../now-and-then.ts';
+import type { Runtime } from '../runtime.ts';
 import type { AuditLog, Oldest } from '../store/audit-log.ts';
 
-/** Between looks for what is too old, in milliseconds, drawn from half to one and a half of it. */
+/** Between looks for what is too old, in milliseconds. */
 const LOOK_MS = 60_000;
 
 export interface RetentionOptions {
@@ -25,41 +26,26 @@ export interface RetentionOptions {
  */
 export class AuditRetention {
   readonly #options: RetentionOptions;
-  #stopped = false;
-  #cancel: Cancel = () => undefined;
+  readonly #looks: NowAndThen;
 
   constructor(options: RetentionOptions) {
     this.#options = options;
+    this.#looks = new NowAndThen({ ...options, everyMs: LOOK_MS, task: (stopped) => this.removeOld(stopped) });
   }
 
   start(): void {
-    if (this.#options.keepMs > 0 || this.#options.keepEntries > 0) this.#wait();
+    if (this.#options.keepMs > 0 || this.#options.keepEntries > 0) this.#looks.start();
   }
 
   stop(): void {
-    this.#stopped = true;
-    this.#cancel();
-  }
-
-  #wait(): void {
-    const { timers, random } = this.#options.runtime;
-    if (!this.#stopped) this.#cancel = timers.after(LOOK_MS * (0.5 + random()), () => void this.#look());
-  }
-
-  async #look(): Promise<void> {
-    try {
-      await this.removeOld();
-    } catch (error) {
-      this.#options.failed(error);
-    }
-    this.#wait();
+    this.#looks.stop();
   }
 
   /** Removes all that must go now, or leaves it to the replica that was faster. */
-  async removeOld(): Promise<void> {
+  async removeOld(stopped: () => boolean = () => false): Promise<void> {
     const { log, key, removed } = this.#options;
     let last: Anchor | undefined;
-    while (!this.#stopped) {
+    while (!stopped()) {
       const oldest = await log.oldest();
       const { seal } = oldest;
       if (seal === undefined || !this.#mustGo(oldest, Date.parse(seal.time), seal.entries.length)) break;

@@ -1,4 +1,5 @@
-import type { Cancel, Runtime } from '../runtime.ts';
+import { NowAndThen } from '../now-and-then.ts';
+import type { Runtime } from '../runtime.ts';
 import type { CountsKey } from '../store/counts-store.ts';
 import type { Counts } from './counts.ts';
 import { noCounts, type ProxyCounts, total } from './proxy-counts.ts';
@@ -15,7 +16,7 @@ export interface FoldsCounts {
  * twice; its faults have long ended with its lease, of an hour at most.
  */
 export const SILENT_MS = 24 * 3_600_000;
-const EVERY_MS = 600_000;
+const EVERY_MS = 60_000;
 /** Proxies that are put together at a time, so that etcd has other things to do in between. */
 const AT_A_TIME = 500;
 const EPOCH = 'gone';
@@ -25,24 +26,22 @@ export class Silent {
   readonly #counts: Counts;
   readonly #store: FoldsCounts;
   readonly #runtime: Runtime;
-  #cancel: Cancel = () => undefined;
+  readonly #folds: NowAndThen;
 
   constructor(counts: Counts, store: FoldsCounts, runtime: Runtime) {
     this.#counts = counts;
     this.#store = store;
     this.#runtime = runtime;
+    // Without etcd there is another time.
+    this.#folds = new NowAndThen({ runtime, everyMs: EVERY_MS, task: () => this.fold(), failed: () => undefined });
   }
 
   start(): void {
-    this.#cancel = this.#runtime.timers.after(EVERY_MS, () => {
-      // Without etcd there is another time.
-      void this.fold().catch(() => undefined);
-      this.start();
-    });
+    this.#folds.start();
   }
 
   stop(): void {
-    this.#cancel();
+    this.#folds.stop();
   }
 
   /** @returns how many proxies were put away */

@@ -1,7 +1,8 @@
-import type { Cancel, Runtime } from '../runtime.ts';
+import { NowAndThen } from '../now-and-then.ts';
+import type { Runtime } from '../runtime.ts';
 import type { History } from '../store/history.ts';
 
-/** Between looks for what is too old, in milliseconds, drawn from half to one and a half of it. */
+/** Between looks for what is too old, in milliseconds. */
 const LOOK_MS = 60_000;
 
 export interface HistoryRetentionOptions {
@@ -17,34 +18,23 @@ export interface HistoryRetentionOptions {
 /** Keeps the history from growing for ever. Every replica looks now and then; what one has removed the next doesn't find. */
 export class HistoryRetention {
   readonly #options: HistoryRetentionOptions;
-  #stopped = false;
-  #cancel: Cancel = () => undefined;
+  readonly #looks: NowAndThen;
 
   constructor(options: HistoryRetentionOptions) {
     this.#options = options;
+    this.#looks = new NowAndThen({ ...options, everyMs: LOOK_MS, task: () => this.#trim() });
   }
 
   start(): void {
-    if (this.#options.keepMs > 0 || this.#options.keepRuns > 0) this.#wait();
+    if (this.#options.keepMs > 0 || this.#options.keepRuns > 0) this.#looks.start();
   }
 
   stop(): void {
-    this.#stopped = true;
-    this.#cancel();
+    this.#looks.stop();
   }
 
-  #wait(): void {
-    const { timers, random } = this.#options.runtime;
-    if (!this.#stopped) this.#cancel = timers.after(LOOK_MS * (0.5 + random()), () => void this.#look());
-  }
-
-  async #look(): Promise<void> {
-    const { history, runtime, keepMs, keepRuns, failed } = this.#options;
-    try {
-      await history.trim(keepMs === 0 ? undefined : runtime.clock.now() - keepMs, keepRuns);
-    } catch (error) {
-      failed(error);
-    }
-    this.#wait();
+  #trim(): Promise<void> {
+    const { history, runtime, keepMs, keepRuns } = this.#options;
+    return history.trim(keepMs === 0 ? undefined : runtime.clock.now() - keepMs, keepRuns);
   }
 }

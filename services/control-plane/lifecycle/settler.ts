@@ -1,9 +1,10 @@
 import type { RunResult } from '../counts/shown.ts';
-import type { Cancel, Runtime } from '../runtime.ts';
+import { NowAndThen } from '../now-and-then.ts';
+import type { Runtime } from '../runtime.ts';
 import type { History, WaitingRun } from '../store/history.ts';
 import { CONTROL_PLANE } from '../store/store.ts';
 
-/** Between looks for runs that ended, in milliseconds, drawn from half to one and a half of it. */
+/** Between looks for runs that ended, in milliseconds. */
 const LOOK_MS = 2000;
 
 export interface SettlerOptions {
@@ -25,41 +26,33 @@ export interface SettlerOptions {
  */
 export class Settler {
   readonly #options: SettlerOptions;
-  #failing = false;
-  #stopped = false;
-  #cancel: Cancel = () => undefined;
+  readonly #looks: NowAndThen;
 
   constructor(options: SettlerOptions) {
     this.#options = options;
+    this.#looks = new NowAndThen({
+      ...options,
+      everyMs: LOOK_MS,
+      task: async (stopped) => {
+        if (options.ready()) await this.#settle(stopped);
+      },
+    });
   }
 
   start(): void {
-    const { timers, random } = this.#options.runtime;
-    if (!this.#stopped) this.#cancel = timers.after(LOOK_MS * (0.5 + random()), () => void this.#look());
+    this.#looks.start();
   }
 
   stop(): void {
-    this.#stopped = true;
-    this.#cancel();
-  }
-
-  async #look(): Promise<void> {
-    try {
-      if (this.#options.ready()) await this.settle();
-      this.#failing = false;
-    } catch (error) {
-      if (!this.#failing) this.#options.failed(error);
-      this.#failing = true;
-    }
-    this.start();
+    this.#looks.stop();
   }
 
   /** Writes the results of those whose last counts are there. */
-  async settle(): Promise<void> {
+  async #settle(stopped: () => boolean): Promise<void> {
     const { history, runtime, replica, settlingMs, resultOf } = this.#options;
     const now = runtime.clock.now();
     for (const run of await history.waiting(now - settlingMs)) {
-      if (this.#stopped) return;
+      if (stopped()) return;
       await history.settle(run, resultOf(run), { actor: CONTROL_PLANE, address: replica, time: now });
     }
   }
