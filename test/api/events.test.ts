@@ -168,8 +168,11 @@ describe('api: GET /v1/events', function () {
   it('ends when the replica does, and nothing is told of what was there before', async () => {
     const third = await Replica.start(processes, etcd.url);
     const watcher = await Watcher.at(third);
+    const began = performance.now();
     await third.kill('SIGTERM');
     await until(async () => watcher.ended, 'the stream ends');
+    // Answers under way are given 5 s.
+    assert.ok(performance.now() - began < 4000, 'nobody waits for those who watch');
     assert.deepEqual(
       watcher.told.filter(({ event }) => event === 'policy'),
       [],

@@ -192,6 +192,15 @@ describe('API: explain', function () {
     assert.match(proxy.reason ?? '', /hfi\.dev\/faults/);
   });
 
+  it('a policy for every namespace is kept away from those of the system', async () => {
+    const { verdict, policies } = await explained({
+      proxy: { namespace: 'kube-system', service: 'dns' },
+      policies: [made('p', [{ fault: ABORT }])],
+    });
+    assert.equal(verdict.outcome, 'none');
+    assert.equal(policies.find(({ name }) => name === 'p')?.state, 'guarded');
+  });
+
   it('asks the module that the proxies run, and says which', async () => {
     assert.equal((await explained({})).filter.sha256, createHash('sha256').update(readFileSync(FILTER_PATH)).digest('hex'));
   });

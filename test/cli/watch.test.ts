@@ -61,8 +61,10 @@ describe('hfi status --watch', function () {
     await until(async () => /drawn +active/.test(watching.text) && watching.text.includes('policy/drawn is there'), 'the change is drawn');
     assert.ok(!watching.text.includes('\u001b[2J'), 'clearing the screen is a flicker');
     assert.ok(watching.text.startsWith('\u001b[?1049h'), watching.text.slice(0, 40));
-    watching.child.kill('SIGTERM');
-    await watching.ended;
+    // As the terminal does at Ctrl-C.
+    watching.child.stdin?.write('\u0003');
+    assert.equal(await watching.ended, 0);
+    assert.ok(watching.text.endsWith('\u001b[?25h\u001b[?1049l'), JSON.stringify(watching.text.slice(-60)));
   });
 
   it('is over at once, with the reason, when the token is unknown', async () => {

@@ -41,7 +41,7 @@ describe('mesh: ends', function () {
     }
     await sleep(until - Date.now() - 200);
     for (const { inbound } of sidecars) assert.equal((await send(inbound)).status, 503);
-    await sleep(until - Date.now() + 250);
+    await sleep(until - Date.now() + 100);
     for (const { inbound } of sidecars) assert.deepEqual(statuses(await sendMany(inbound, 20, 4)), { 200: 20 });
   });
 });
