@@ -1,30 +1,28 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { Processes } from '../support/processes.ts';
 import { atMost, extremes, type Row, row } from './rows.ts';
 import type { Settings } from './settings.ts';
+import { Stack } from './stack.ts';
 import { median, medianInterval } from './statistics.ts';
 
 const ENTRY = join(import.meta.dirname, '..', '..', 'bin', 'hfi.js');
 
-/** How light the CLI starts: `hfi policy list` with an empty answer, beside Node doing nothing. */
+/** How light the CLI starts: `hfi policy list` of a control plane without policies, beside Node doing nothing. */
 export async function cliRows({ short, say }: Settings): Promise<Row[]> {
   if (!existsSync(ENTRY)) {
     say('cli: left out, bin/hfi.js is not there');
     return [];
   }
   say('cli: start-up');
-  const server = createServer((_request, response) => {
-    response.writeHead(200, { 'content-type': 'application/json', 'hfi-control-plane': '0' }).end('{"items":[],"nextCursor":null}');
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  const env = { ...process.env, HFI_CONTROL_PLANE_ADDR: `http://127.0.0.1:${port}`, HFI_TOKEN: 'token-of-the-benchmark' };
-  const list = (): Promise<number> => run([ENTRY, 'policy', 'list'], env);
-  const nothing = (): Promise<number> => run(['-e', '0'], env);
+  const processes = await Processes.begin();
+  let stack: Stack | undefined;
   try {
+    stack = await Stack.start(processes);
+    const env = { ...process.env, HFI_CONTROL_PLANE_ADDR: `http://127.0.0.1:${stack.port}`, HFI_TOKEN: stack.adminToken };
+    const list = (): Promise<number> => run([ENTRY, 'policy', 'list'], env);
+    const nothing = (): Promise<number> => run(['-e', '0'], env);
     await list();
     await nothing();
     const times: { list: number[]; nothing: number[] } = { list: [], nothing: [] };
@@ -43,8 +41,8 @@ export async function cliRows({ short, say }: Settings): Promise<Row[]> {
       }),
     ];
   } finally {
-    server.close();
-    server.closeAllConnections();
+    stack?.stop();
+    await processes.end();
   }
 }
 
@@ -52,11 +50,15 @@ export async function cliRows({ short, say }: Settings): Promise<Row[]> {
 function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const from = performance.now();
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'inherit'] });
+    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    let said = '';
+    child.stderr.on('data', (chunk) => {
+      said += chunk;
+    });
     child.once('error', reject);
-    child.once('exit', (code) => {
+    child.once('close', (code) => {
       if (code === 0) resolve(performance.now() - from);
-      else reject(new Error(`${args.join(' ')} ended with ${code}`));
+      else reject(new Error(`${args.join(' ')} ended with ${code}: ${said}`));
     });
   });
 }

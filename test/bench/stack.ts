@@ -18,8 +18,8 @@ export class Stack {
   readonly port: number;
   /** What a proxy shows. */
   readonly proxyToken: string;
+  readonly adminToken: string;
   readonly #editors: readonly string[];
-  readonly #admin: string;
   readonly #agent = new Agent({ keepAlive: true });
   readonly #processes: Processes;
   readonly #start: () => ReturnType<Processes['start']>;
@@ -37,7 +37,7 @@ export class Stack {
     this.etcdUrl = etcdUrl;
     this.port = port;
     this.proxyToken = tokens.proxy;
-    this.#admin = tokens.admin;
+    this.adminToken = tokens.admin;
     this.#editors = tokens.editors;
     this.#start = start;
     this.#controlPlane = start();
@@ -108,7 +108,7 @@ export class Stack {
 
   /** Asks the control plane as an admin. @returns the answer's body */
   async ask(method: string, path: string, body?: object, headers: Record<string, string> = {}): Promise<Record<string, unknown>> {
-    const text = await this.#send(method, path, body, [200, 201, 202], this.#admin, headers);
+    const text = await this.#send(method, path, body, [200, 201, 202], this.adminToken, headers);
     return JSON.parse(text) as Record<string, unknown>;
   }
 
