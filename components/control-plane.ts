@@ -4,6 +4,7 @@ import type { Bundle } from './bundle.ts';
 import { containerResources } from './container-resources.ts';
 import { type CredentialsState, type RotatingToken, TOKEN_NAMES } from './credentials.ts';
 import { labels, podSelector } from './labels.ts';
+import { NODE_OPTIONS } from './node-options.ts';
 import { type PodAddition, together } from './pod-addition.ts';
 import { restrictedContainer, restrictedPod } from './pod-security.ts';
 import { proxyTokenOf } from './proxy-token.ts';
@@ -164,6 +165,7 @@ function podSpec(args: ControlPlaneArgs, account: pulumi.Input<string>, tokens: 
         ...(unpacked === undefined ? {} : { command: ['node', '/app/control-plane/main.cjs'] }),
         env: [
           { name: 'NODE_ENV', value: 'production' },
+          { name: 'NODE_OPTIONS', value: NODE_OPTIONS },
           { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
           { name: 'HFI_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
           { name: 'HFI_REPLICA', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },

@@ -5,7 +5,8 @@ import { reviewer } from './access/kubernetes/reviewer.ts';
 import { Tokens } from './access/tokens.ts';
 import { makeApp } from './api/app.ts';
 import { countPolicies, countProxies } from './api/counts.ts';
-import type { Copy } from './api/parts.ts';
+import type { Copy, Parts } from './api/parts.ts';
+import { type Listens, pollListener } from './api/poll-listener.ts';
 import { asResource } from './api/proxies.ts';
 import { RateLimit } from './api/rate-limit.ts';
 import { AuditRetention } from './audit/retention.ts';
@@ -66,6 +67,8 @@ export interface Surroundings {
 
 export interface ControlPlane {
   readonly fetch: ReturnType<typeof makeApp>['fetch'];
+  /** Answers the polls among the requests of Node's HTTP server. */
+  readonly polls: Listens;
   start(): void;
   /** Says that it isn't ready any more, leaves the list of replicas and answers every waiting poll. */
   drain(): Promise<void>;
@@ -235,7 +238,7 @@ export function makeControlPlane(surroundings: Surroundings): ControlPlane {
   };
 
   const peers = new Peers({ self: config.replica, replicas: () => follower.replicas, timers: runtime.timers, fetch: ask });
-  const app = makeApp({
+  const parts: Parts = {
     runtime,
     store,
     audit,
@@ -273,7 +276,8 @@ export function makeControlPlane(surroundings: Surroundings): ControlPlane {
     start,
     version: VERSION,
     serving: () => serving,
-  });
+  };
+  const app = makeApp(parts);
 
   ofProcess?.(metrics.registry);
   addGauges(metrics, {
@@ -295,6 +299,7 @@ export function makeControlPlane(surroundings: Surroundings): ControlPlane {
 
   return {
     fetch: app.fetch,
+    polls: pollListener(parts),
     start() {
       follower.start();
       sealer.start();

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { createSecureContext } from 'node:tls';
-import { createAdaptorServer, type ServerType, type serve } from '@hono/node-server';
+import { getRequestListener } from '@hono/node-server';
 import type { Logger } from 'pino';
+import type { Listens } from './api/poll-listener.ts';
 import { ConfigError, type Environment, together } from './environment.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -59,7 +60,9 @@ function address(name: string, text: string): Listener {
 }
 
 export interface ListenOptions {
-  readonly fetch: Parameters<typeof serve>[0]['fetch'];
+  readonly fetch: Parameters<typeof getRequestListener>[0];
+  /** Asked first about each request: whether it has answered it, or will. */
+  readonly first: Listens;
   readonly runtime: Runtime;
   readonly log: Logger;
   /** Told when an address can't be listened at. */
@@ -67,16 +70,19 @@ export interface ListenOptions {
 }
 
 /** Begins to serve at a listener. A certificate that changes is taken over by new connections; one that can't be used leaves the old one. */
-export function listen(listener: Listener, { fetch, runtime, log, failed }: ListenOptions): ServerType {
-  const { host: hostname, port, tls } = listener;
-  const how = tls === undefined ? { createServer: createHttpServer } : { createServer: createTlsServer, serverOptions: read(tls) };
-  const server = createAdaptorServer({ fetch, hostname, ...how });
+export function listen(where: Listener, { fetch, first, runtime, log, failed }: ListenOptions): Server | TlsServer {
+  const { host: hostname, port, tls } = where;
+  const answer = getRequestListener(fetch, { hostname });
+  const listener = (request: IncomingMessage, response: ServerResponse): void => {
+    if (!first(request, response)) void answer(request, response);
+  };
+  const server = tls === undefined ? createHttpServer(listener) : createTlsServer(read(tls), listener);
   server.listen({ host: hostname, port, backlog: BACKLOG }, () => {
     const { address: bound, port: at, family } = server.address() as AddressInfo;
     const host = family === 'IPv6' ? `[${bound}]` : bound;
     log.info({ url: `${tls === undefined ? 'http' : 'https'}://${host}:${at}` }, 'listening');
   });
-  server.on('error', (error: NodeJS.ErrnoException) => failed(listener, error.code));
+  server.on('error', (error: NodeJS.ErrnoException) => failed(where, error.code));
   if (tls !== undefined) follow(server as TlsServer, tls, runtime, log);
   return server;
 }

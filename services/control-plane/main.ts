@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import type { Server } from 'node:http';
 import { dirname } from 'node:path';
-import type { ServerType } from '@hono/node-server';
 import { collectDefaultMetrics } from 'prom-client';
 import { SECRET_BYTES } from './access/secret.ts';
 import { Telemetry, telemetryWanted } from './audit/telemetry.ts';
@@ -55,6 +55,7 @@ controlPlane.start();
 const servers = config.listeners.map((listener) =>
   listen(listener, {
     fetch: controlPlane.fetch,
+    first: controlPlane.polls,
     runtime: systemRuntime,
     log,
     failed: ({ host, port }, code) => {
@@ -67,7 +68,7 @@ const servers = config.listeners.map((listener) =>
 endOnSignals(servers, controlPlane);
 
 /** The first signal drains: waiting polls are answered, answers under way are finished. The second one ends at once. */
-function endOnSignals(all: readonly ServerType[], served: ControlPlane): void {
+function endOnSignals(all: readonly Server[], served: ControlPlane): void {
   let asked = false;
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (asked) process.exit(1);

@@ -4,6 +4,7 @@ import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { findBinary } from '../../cli/sandbox/binaries.ts';
 import { freePorts } from '../../cli/sandbox/ports.ts';
+import { NODE_OPTIONS } from '../../components/node-options.ts';
 import type { PolicyInput } from '../../services/policy/schema.ts';
 import { type Processes, until } from '../support/processes.ts';
 
@@ -69,6 +70,7 @@ export class Stack {
         HFI_ETCD_ENDPOINTS: etcdUrl,
         HFI_TOKENS_FILE: tokensFile,
         HFI_LOG_LEVEL: 'error',
+        NODE_OPTIONS,
       }),
     );
     await stack.#ready();

@@ -1,8 +1,6 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
-import { HTTPException } from 'hono/http-exception';
 import { policy } from '../../policy/schema.ts';
-import { ReviewUnavailable } from '../access/kubernetes/token-review.ts';
-import { StoreRefused, StoreUnavailable } from '../store/store.ts';
+import { asProblem } from './as-problem.ts';
 import { auditRoutes } from './audit.ts';
 import { auditSealRoutes } from './audit-seals.ts';
 import { docsRoutes } from './docs.ts';
@@ -30,7 +28,7 @@ import { tokenRoutes } from './tokens.ts';
 /** The type of the whole API, for the typed client `hc<AppType>`. */
 export type AppType = ReturnType<typeof makeApp>;
 
-/** Makes the API: every route, and the one place where what is thrown becomes an answer. */
+/** Makes the API: every route. */
 export function makeApp(parts: Parts) {
   const app = new OpenAPIHono<Env>();
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
@@ -85,28 +83,3 @@ export function makeApp(parts: Parts) {
 
 /** The methods that some route has. */
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE'];
-
-/** Seconds after which a client may try again when etcd didn't answer. */
-const RETRY_AFTER_SECONDS = 1;
-
-function asProblem(error: unknown, method: string, parts: Parts): Problem {
-  if (error instanceof Problem) return error;
-  if (error instanceof StoreUnavailable) {
-    const change = method === 'GET' || method === 'HEAD' ? '' : '; the change may or may not have been done';
-    return new Problem('store-unavailable', `${error.message}${change}.`, {
-      retryAfter: RETRY_AFTER_SECONDS,
-      cause: error,
-    });
-  }
-  if (error instanceof ReviewUnavailable) {
-    return new Problem('identity-unavailable', `Your token can not be checked: ${error.message}.`, {
-      retryAfter: RETRY_AFTER_SECONDS,
-      cause: error,
-    });
-  }
-  if (error instanceof StoreRefused) return new Problem('too-large', 'This is larger than etcd takes.', { cause: error });
-  if (error instanceof HTTPException && error.status < 500) return new Problem('invalid', error.message, { cause: error });
-  // What went wrong inside is for the log, not for the caller.
-  parts.log.error({ err: error }, 'request failed');
-  return new Problem('internal', 'Something went wrong; the log of the control plane says what.', { cause: error });
-}

@@ -1,5 +1,6 @@
 import type { MiddlewareHandler } from 'hono';
 import { routePath } from 'hono/route';
+import type { Caller } from '../access/caller.ts';
 import type { Env } from './env.ts';
 import type { Parts } from './parts.ts';
 
@@ -11,21 +12,38 @@ const ROUTINE = new Set(['/v1/reports']);
 /** By this header of an answer, its version, a client knows that it is the control plane that answers. */
 export const CONTROL_PLANE_HEADER = 'hfi-control-plane';
 
-/** Counts and logs each answer. Headers and queries are left out of the log: they may hold a token. */
-export function observe({ runtime, metrics, log, version, serving }: Parts): MiddlewareHandler<Env> {
+/** What every answer carries beside what it says. */
+export function ownHeaders({ version, serving }: Parts): Record<string, string> {
+  // A replica that ends waits for its connections, and a client keeps one open for its next request.
+  return { [CONTROL_PLANE_HEADER]: version, ...(!serving() && { connection: 'close' }) };
+}
+
+interface Answered {
+  readonly method: string;
+  readonly path: string;
+  readonly route: string;
+  readonly status: number;
+  /** When it was asked, by `clock.elapsed()`. */
+  readonly start: number;
+  readonly actor: Caller | undefined;
+}
+
+/** Counts and logs an answer. Headers and queries are left out of the log: they may hold a token. */
+export function noteAnswer({ runtime, metrics, log }: Parts, { method, path, route, status, start, actor }: Answered): void {
+  const ms = runtime.clock.elapsed() - start;
+  metrics.requests.inc({ method, route, status });
+  if (!POLLS.has(route)) metrics.duration.observe({ method, route }, ms / 1000);
+  const level = status >= 500 ? 'warn' : method === 'GET' || ROUTINE.has(route) ? 'debug' : 'info';
+  log[level]({ method, path, status, ms: Math.round(ms * 10) / 10, actor: actor?.name }, 'answered');
+}
+
+/** Notes each answer that Hono gives. */
+export function observe(parts: Parts): MiddlewareHandler<Env> {
   return async (c, next) => {
-    const start = runtime.clock.elapsed();
+    const start = parts.runtime.clock.elapsed();
     await next();
-    c.res.headers.set(CONTROL_PLANE_HEADER, version);
-    // A replica that ends waits for its connections, and a client keeps one open for its next request.
-    if (!serving()) c.res.headers.set('connection', 'close');
-    const ms = runtime.clock.elapsed() - start;
-    const route = routePath(c, -1);
-    const { method } = c.req;
-    const { status } = c.res;
-    metrics.requests.inc({ method, route, status });
-    if (!POLLS.has(route)) metrics.duration.observe({ method, route }, ms / 1000);
-    const level = status >= 500 ? 'warn' : method === 'GET' || ROUTINE.has(route) ? 'debug' : 'info';
-    log[level]({ method, path: c.req.path, status, ms: Math.round(ms * 10) / 10, actor: c.get('actor')?.name }, 'answered');
+    for (const [name, value] of Object.entries(ownHeaders(parts))) c.res.headers.set(name, value);
+    const { method, path } = c.req;
+    noteAnswer(parts, { method, path, route: routePath(c, -1), status: c.res.status, start, actor: c.get('actor') });
   };
 }

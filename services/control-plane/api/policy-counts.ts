@@ -6,10 +6,10 @@ import { KINDS, REASONS } from '../counts/tally.ts';
 import { readers } from './auth.ts';
 import type { Env } from './env.ts';
 import type { Parts } from './parts.ts';
+import { caughtUp } from './poll.ts';
 import { Problem, refusals } from './problem.ts';
 import { scopeParam } from './proxies.ts';
 import { refuseBadQuery } from './query.ts';
-import { caughtUp } from './ruleset.ts';
 
 const named = <Name extends string>(names: readonly Name[]) =>
   z.object(Object.fromEntries(names.map((name) => [name, z.int()])) as Record<Name, z.ZodInt>);

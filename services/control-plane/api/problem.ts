@@ -116,8 +116,12 @@ function statusOf(code: ProblemCode): [ProblemStatus, string] {
   }
 }
 
-/** Answers a problem as RFC 9457 says. */
-export function answerProblem(c: Context, problem: Problem): Response {
+/** What answers a problem, as RFC 9457 says. */
+export function problemReply(problem: Problem): {
+  readonly status: ProblemStatus;
+  readonly headers: Record<string, string>;
+  readonly body: string;
+} {
   const [status, title] = statusOf(problem.code);
   const body: z.output<typeof problemSchema> = {
     type: `urn:hfi:problem:${problem.code}`,
@@ -130,7 +134,13 @@ export function answerProblem(c: Context, problem: Problem): Response {
   const headers: Record<string, string> = { 'content-type': 'application/problem+json', 'cache-control': 'no-store' };
   if (problem.retryAfter !== undefined) headers['retry-after'] = String(problem.retryAfter);
   if (problem.code === 'unauthenticated') headers['www-authenticate'] = 'Bearer realm="hfi"';
-  return c.body(JSON.stringify(body), status, headers);
+  return { status, headers, body: JSON.stringify(body) };
+}
+
+/** Answers a problem. */
+export function answerProblem(c: Context, problem: Problem): Response {
+  const { status, headers, body } = problemReply(problem);
+  return c.body(body, status, headers);
 }
 
 /** The refusals that a route's documentation lists, by their codes. */

@@ -16,7 +16,7 @@ export function refuseBadQuery(result: Checked, _c: Context): void {
 }
 
 /** The seconds of `Prefer: wait=N` (RFC 7240, section 4.3) in milliseconds, at most a minute; 0 when it isn't there. */
-export function preferredWaitMs(c: Context): number {
-  const seconds = /(?:^|[,;\s])wait\s*=\s*"?([0-9]{1,9})/i.exec(c.req.header('prefer') ?? '')?.[1];
+export function preferredWaitMs(prefer: string | undefined): number {
+  const seconds = /(?:^|[,;\s])wait\s*=\s*"?([0-9]{1,9})/i.exec(prefer ?? '')?.[1];
   return seconds === undefined ? 0 : Math.min(Number(seconds), 60) * 1000;
 }

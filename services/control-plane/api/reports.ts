@@ -9,13 +9,16 @@ import {
   HEADER_WORKLOAD,
 } from '../../../filter/assembly/protocol.ts';
 import { COUNTERS, tallyOf } from '../counts/tally.ts';
+import { askingOf } from './asking.ts';
 import { reporters } from './auth.ts';
 import { check, readText } from './body.ts';
 import type { Env } from './env.ts';
+import { readHello, wholeNumber } from './hello.ts';
+import { LONGEST_PROXY_NAME } from './identify.ts';
 import type { Parts } from './parts.ts';
+import { caughtUp, refuseForeign } from './poll.ts';
 import { Problem, refusals } from './problem.ts';
 import { refuseBadQuery } from './query.ts';
-import { caughtUp, readHello, refuseForeign, wholeNumber } from './ruleset.ts';
 
 /** A report of the filter has at most 16 KiB. */
 const MAX_REPORT_BYTES = 64 * 1024;
@@ -48,7 +51,7 @@ const reportBody = { $ref: '#/components/schemas/Report' } as unknown as typeof 
 const text = (description: string) => z.string().optional().describe(description);
 
 const headers = z.object({
-  [HEADER_PROXY]: z.string().max(1024).optional().describe("Needed: the Envoy node's id, unique in the mesh."),
+  [HEADER_PROXY]: text("Needed: the Envoy node's id, unique in the mesh.").openapi({ maxLength: LONGEST_PROXY_NAME }),
   [HEADER_NAMESPACE]: text('The Kubernetes namespace.'),
   [HEADER_WORKLOAD]: text("The workload's name."),
   [HEADER_LABELS]: text("The pod's labels as `key=value,key=value`."),
@@ -86,8 +89,8 @@ export function reportRoutes(parts: Parts) {
   });
 
   return new OpenAPIHono<Env>({ defaultHook: refuseBadQuery }).openapi(route, async (c) => {
-    const hello = readHello(c);
-    refuseForeign(c, parts, hello);
+    const hello = readHello(askingOf(c));
+    refuseForeign(c.get('actor'), parts, hello);
     const { name, namespace, workload, labels, unreadable } = hello;
     const epoch = c.req.header(HEADER_EPOCH) ?? '';
     if (!/^[0-9a-f]{16}$/.test(epoch)) throw new Problem('invalid', `The header ${HEADER_EPOCH} must be 16 hexadecimal digits.`);

@@ -93,7 +93,7 @@ export function rolloutRoutes(parts: Parts) {
     const signal = AbortSignal.any([c.req.raw.signal, parts.fleet.ending]);
     const { clock } = parts.runtime;
     const view = viewOf(c.get('actor'));
-    const waitMs = preferredWaitMs(c);
+    const waitMs = preferredWaitMs(c.req.header('prefer'));
     const begun = clock.elapsed();
     const deadline = begun + waitMs;
     const mostPauseMs = (): number => (clock.elapsed() - begun < EARLY_MS ? MOST_EARLY_PAUSE_MS : MOST_PAUSE_MS);

@@ -8,7 +8,17 @@ import { Choices } from './choices.ts';
 import { Ends } from './ends.ts';
 import { Compiler, type CompilerGuard, Group, haltedRuleset, type Ruleset } from './group.ts';
 import { identityKey } from './identity.ts';
-import { connectedUntil, type Hello, hasRefused, isConnected, type KnownProxy, listedUntil, type PollAnswer, sent } from './proxy.ts';
+import {
+  connectedUntil,
+  type Hello,
+  hasRefused,
+  isConnected,
+  type KnownProxy,
+  type Leaving,
+  listedUntil,
+  type PollAnswer,
+  sent,
+} from './proxy.ts';
 
 export interface FleetOptions {
   readonly runtime: Runtime;
@@ -132,9 +142,9 @@ export class Fleet {
    * Answers a proxy's poll: at once when there is something else to run than what it has, else after the wait.
    *
    * @param waitMs how long nothing new may be waited for
-   * @param signal aborted when the client is gone
+   * @param leaving aborted when the client is gone
    */
-  poll(hello: Hello, waitMs: number, signal: AbortSignal): Promise<PollAnswer> {
+  poll(hello: Hello, waitMs: number, leaving: Leaving): Promise<PollAnswer> {
     const proxy = this.#meet(hello);
     proxy.waiter?.settle({ kind: 'nothing-new', version: proxy.group.ruleset.version });
     if (!hello.layoutFits) return Promise.resolve({ kind: 'layout' });
@@ -145,7 +155,7 @@ export class Fleet {
     proxy.renewed = this.#options.runtime.clock.now();
     if (ruleset.version !== hello.has) return Promise.resolve(sent(proxy, ruleset));
     if (waitMs <= 0 || this.ending.aborted) return Promise.resolve({ kind: 'nothing-new', version: ruleset.version });
-    return this.#wait(proxy, waitMs, signal);
+    return this.#wait(proxy, waitMs, leaving);
   }
 
   /** Answers every waiting poll, and from now on every poll at once. */
@@ -225,13 +235,13 @@ export class Fleet {
     return () => this.#listeners.delete(listener);
   }
 
-  #wait(proxy: KnownProxy, waitMs: number, signal: AbortSignal): Promise<PollAnswer> {
+  #wait(proxy: KnownProxy, waitMs: number, leaving: Leaving): Promise<PollAnswer> {
     return new Promise((resolve) => {
       const settle = (answer: PollAnswer): void => {
         if (proxy.waiter !== waiter) return;
         proxy.waiter = undefined;
         cancel();
-        signal.removeEventListener('abort', leave);
+        leaving.removeEventListener('abort', leave);
         proxy.lastSeen = this.#options.runtime.clock.now();
         this.#watchSilence(proxy);
         const served = this.#mayServe(proxy.group);
@@ -251,8 +261,8 @@ export class Fleet {
       );
       proxy.waiter = waiter;
       proxy.cancelTimer();
-      signal.addEventListener('abort', leave, { once: true });
-      if (signal.aborted) leave();
+      leaving.addEventListener('abort', leave);
+      if (leaving.aborted) leave();
     });
   }
 

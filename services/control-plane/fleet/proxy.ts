@@ -32,6 +32,13 @@ export type PollAnswer =
   | { readonly kind: 'layout' }
   | { readonly kind: 'lapse' };
 
+/** Whether who polls is still there: an `AbortSignal`, or what costs less. */
+export interface Leaving {
+  readonly aborted: boolean;
+  addEventListener(left: 'abort', listener: () => void): void;
+  removeEventListener(left: 'abort', listener: () => void): void;
+}
+
 export interface Waiter {
   /** Answers the poll, once; later calls do nothing. */
   readonly settle: (answer: PollAnswer) => void;

@@ -53,7 +53,6 @@ export class SimulatedProxy {
     const headers = {
       host: 'hfi-control-plane:8080',
       authorization: `Bearer ${token}`,
-      prefer: `wait=${WAIT_SECONDS}`,
       [HEADER_PROXY]: name,
       [HEADER_NAMESPACE]: namespace,
       [HEADER_WORKLOAD]: 'frontend-v1',
@@ -93,8 +92,10 @@ export class SimulatedProxy {
   #poll(): void {
     const has = this.#version;
     const known = has === '' ? '' : `if-none-match: "${has}"\r\n${HEADER_ACKNOWLEDGED}: ${has}\r\n`;
+    // As the filter: only an answer renews the lease, so that after a failure it asks for one at once.
+    const prefer = `prefer: wait=${this.#backoffMs === 0 ? WAIT_SECONDS : 0}\r\n`;
     const revision = this.#revision === '' ? '' : `${HEADER_REVISION}: ${this.#revision}\r\n`;
-    this.#socket?.write(`${this.#head}${known}${revision}\r\n`);
+    this.#socket?.write(`${this.#head}${prefer}${known}${revision}\r\n`);
   }
 
   #take(text: string): void {
