@@ -1,5 +1,6 @@
 import { reserve } from './arena';
 import {
+  HEADER_BUDGET,
   HEADER_FLAGS,
   HEADER_INBOUND,
   HEADER_OUTBOUND,
@@ -34,6 +35,8 @@ export let inboundThreshold: u32 = 0;
 export let outboundThreshold: u32 = 0;
 /** Nothing is to be injected until another ruleset comes. */
 export let halted = false;
+/** How many injections this proxy may do in a second; 0 = any. */
+export let budget: f32 = 0;
 /** Counts the changes, so that what refers to a rule can tell whether it is still that rule. */
 export let generation: u32 = 0;
 
@@ -90,6 +93,7 @@ function putInForce(checked: usize): u32 {
   inboundThreshold = load<u32>(inboundTable + TABLE_MAX_THRESHOLD);
   outboundThreshold = load<u32>(outboundTable + TABLE_MAX_THRESHOLD);
   halted = (load<u32>(checked + HEADER_FLAGS) & RULESET_HALTED) != 0;
+  budget = load<f32>(checked + HEADER_BUDGET);
   generation++;
   return REFUSED_NOT;
 }

@@ -8,7 +8,7 @@
  * ```
  * header (32 bytes)
  * +--------+--------+--------+----------+---------+----------+----------+----------+
- * | magic  | layout | length | checksum | inbound | outbound | flags    | reserved |
+ * | magic  | layout | length | checksum | inbound | outbound | flags    | budget   |
  * +--------+--------+--------+----------+---------+----------+----------+----------+
  *                                            |         |   offsets of a table each, always there
  * table (52 bytes)                       <---+---------+
@@ -75,7 +75,7 @@
 /** "HFI1" read as a little-endian u32. */
 export const MAGIC: u32 = 0x31494648;
 /** Raised with every change to this file that an older filter could misread. */
-export const LAYOUT_VERSION: u32 = 5;
+export const LAYOUT_VERSION: u32 = 6;
 /** The longest ruleset that a filter takes, in bytes. */
 export const MAX_RULESET_BYTES: u32 = 4 * 1024 * 1024;
 
@@ -89,6 +89,8 @@ export const HEADER_CHECKSUM: u32 = 12;
 export const HEADER_INBOUND: u32 = 16;
 export const HEADER_OUTBOUND: u32 = 20;
 export const HEADER_FLAGS: u32 = 24;
+/** f32: how many injections this proxy may do in a second, its share of what the fleet may; 0 = any. */
+export const HEADER_BUDGET: u32 = 28;
 /** First byte that the checksum covers. */
 export const CHECKSUM_FROM: u32 = 16;
 

@@ -10,8 +10,8 @@ import { heardOfReplica } from './replicas';
 import { beginPair, beginPairs, endPair, finishPairs, pairAscii, pairBytes, pairsAt, pairsLength } from './request-pairs';
 import { epoch, noteAcknowledged } from './shared-tallies';
 import { acknowledge, forgotten, isNew, sumAt, sumCount, sumUp } from './sums';
-import { counterName, END_OF_COUNTERS, FIRST_COUNTER, TALLY_KEY } from './tally-layout';
-import { addAscii, addBytes, addHex, addNumber, beginText, putText, readNumber, textLength } from './text';
+import { COUNTER_NAMES, END_OF_COUNTERS, FIRST_COUNTER, TALLY_KEY } from './tally-layout';
+import { addAscii, addByte, addBytes, addHex, addNumber, beginText, putText, readNumber, textLength } from './text';
 
 /**
  * Tells the control plane what all VMs of this Envoy have counted, when it is more than what was acknowledged. Only the elected VM is
@@ -95,7 +95,7 @@ function addRule(sum: usize): void {
     if (value == 0) continue;
     total += value;
     addAscii(',"');
-    addAscii(counterName(counter));
+    addCounterName((counter - FIRST_COUNTER) / 8);
     addAscii('":');
     addNumber(value);
   }
@@ -104,6 +104,14 @@ function addRule(sum: usize): void {
   store<u64>(entry, load<u64>(sum + TALLY_KEY));
   store<u64>(entry, total, 8);
   underWayCount++;
+}
+
+function addCounterName(number: u32): void {
+  for (let i = 0, n = COUNTER_NAMES.length; i < n; i++) {
+    const code = <u32>COUNTER_NAMES.charCodeAt(i);
+    if (code == 0x20) number--;
+    else if (number == 0) addByte(code);
+  }
 }
 
 function send(body: usize, bodyLength: u32): void {

@@ -1,5 +1,6 @@
 import { abortAs, rememberRequest } from './abort';
 import { hangsOnStatus } from './action';
+import { budgetAllows } from './budget';
 import { changeRequestHead, isTunnel } from './change-head';
 import { presentNs } from './clock';
 import { DIRECTION_INBOUND, DIRECTION_OUTBOUND, DIRECTION_UNKNOWN } from './config';
@@ -38,6 +39,7 @@ import {
   DELAYED,
   INJECTED,
   REQUEST_CHANGED,
+  SKIPPED_BUDGET,
   SKIPPED_DICE,
   SKIPPED_HALT,
   SKIPPED_LEASE,
@@ -75,8 +77,10 @@ export function decideRequest(stream: u32, rootDirection: u32, last: bool): u32 
   if (!leaseHolds()) return skip(rule, SKIPPED_LEASE);
   // It would have fired: the halt is why it doesn't. Before an injection is counted, so that a resume goes on where it was.
   if (halted) return skip(rule, SKIPPED_HALT);
+  const shadow = (load<u16>(rule + RULE_FLAGS) & FLAG_SHADOW) != 0;
+  if (!shadow && !budgetAllows()) return skip(rule, SKIPPED_BUDGET);
   if (isCounted(rule) && !takesInjection(rule)) return skip(rule, SKIPPED_LIMIT);
-  if ((load<u16>(rule + RULE_FLAGS) & FLAG_SHADOW) != 0) {
+  if (shadow) {
     countShadowed();
     noteRule(rule, 'hfi_shadow');
     return skip(rule, SKIPPED_SHADOW);

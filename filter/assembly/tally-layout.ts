@@ -1,20 +1,20 @@
 /**
- * What is counted of one rule in one VM: a record of 136 bytes. Portable like `layout.ts`: the control plane takes the counters'
+ * What is counted of one rule in one VM: a record of 144 bytes. Portable like `layout.ts`: the control plane takes the counters'
  * names from here.
  *
  * ```
  * +----------+------------------------+-----------+
- * | key (8)  | 15 counters, u64 each  | rest (8)  |
+ * | key (8)  | 16 counters, u64 each  | rest (8)  |
  * +----------+------------------------+-----------+
  * ```
  *
  * A request that a rule's match fits ends in exactly one of `injected` and the skipped ones, so their sum is how often it matched.
  * The kinds say what was done to the injected ones, when it was done: a request can have several, or none when its client left first.
  */
-export const TALLY_BYTES: u32 = 136;
+export const TALLY_BYTES: u32 = 144;
 export const TALLY_KEY: u32 = 0;
 /** Belongs to whoever keeps the record. */
-export const TALLY_REST: u32 = 128;
+export const TALLY_REST: u32 = 136;
 
 export const FIRST_COUNTER: u32 = 8;
 export const INJECTED: u32 = 8;
@@ -37,28 +37,15 @@ export const SKIPPED_LEASE: u32 = 104;
 export const SKIPPED_HALT: u32 = 112;
 /** The answer has another status than the rule is about. */
 export const SKIPPED_STATUS: u32 = 120;
-export const END_OF_COUNTERS: u32 = 128;
+/** The fleet's injections of this second are used up. */
+export const SKIPPED_BUDGET: u32 = 128;
+export const END_OF_COUNTERS: u32 = 136;
 
 /** Key of the record that no rule has: its dice are the requests that lost before any header was read. */
 export const KEY_UNASKED: u32 = 0;
 /** Key of the record for what there is no room to count by rule. */
 export const KEY_UNCOUNTED: u32 = 1;
 
-/** A counter's name in a report. */
-export function counterName(counter: u32): string {
-  if (counter == INJECTED) return 'injected';
-  if (counter == ABORTED) return 'abort';
-  if (counter == DELAYED) return 'delay';
-  if (counter == RESET) return 'reset';
-  if (counter == REQUEST_CHANGED) return 'request';
-  if (counter == RESPONSE_CHANGED) return 'response';
-  if (counter == SKIPPED_DICE) return 'dice';
-  if (counter == SKIPPED_TURN) return 'turn';
-  if (counter == SKIPPED_LIMIT) return 'limit';
-  if (counter == SKIPPED_WINDOW) return 'window';
-  if (counter == SKIPPED_SHADOW) return 'shadow';
-  if (counter == SKIPPED_OVERFLOW) return 'overflow';
-  if (counter == SKIPPED_LEASE) return 'lease';
-  if (counter == SKIPPED_STATUS) return 'status';
-  return 'halt';
-}
+/** The counters' names in a report, in their order. */
+export const COUNTER_NAMES: string =
+  'injected abort delay reset request response dice turn limit window shadow overflow lease halt status budget';

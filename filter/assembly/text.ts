@@ -23,7 +23,7 @@ export function textLength(): u32 {
   return length;
 }
 
-function addByte(byte: u32): void {
+export function addByte(byte: u32): void {
   if (start == 0 || length >= CAPACITY) return;
   store<u8>(start + length, <u8>byte);
   length++;

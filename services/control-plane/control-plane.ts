@@ -20,6 +20,7 @@ import { FleetEvents, standing } from './events/fleet-events.ts';
 import { HaltEvents } from './events/halt-events.ts';
 import { endedBy, eventOf, resultOf } from './events/policy-events.ts';
 import { filterModuleAt } from './explain/filter-module.ts';
+import { Budget } from './fleet/budget.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { Halts } from './fleet/halts.ts';
 import { Guard } from './guardrails/guard.ts';
@@ -215,6 +216,7 @@ export function makeControlPlane(surroundings: Surroundings): ControlPlane {
     measureCompile: (milliseconds) => metrics.compile.observe(milliseconds / 1000),
     woken: () => metrics.wakes.inc(),
     guard: (entry, identity) => guard.allowed(entry, identity),
+    budget: new Budget(config.guardrails?.maxInjectionsPerSecond, () => sharers(follower.replicas, config.replica)),
     leftOut: (policies) => log.error({ policies }, 'policies are left out: with them a ruleset would be larger than a filter takes'),
     ended: (stored) => void lifecycle.ending.over(stored),
   });
@@ -325,6 +327,11 @@ export function makeControlPlane(surroundings: Surroundings): ControlPlane {
       store.close();
     },
   };
+}
+
+/** How many replicas there are with this one, whether it is listed yet or not. */
+function sharers(replicas: ReadonlyMap<string, string>, self: string): number {
+  return replicas.size + (replicas.has(self) ? 0 : 1);
 }
 
 /** 16 hexadecimal digits that no other start of a replica has. */

@@ -101,6 +101,14 @@ export const guardrails = z
     forbiddenPaths: limits.forbiddenPaths.optional(),
     maxProxies: limits.maxProxies.optional(),
     oneProxyOfEachService: limits.oneProxyOfEachService.optional(),
+    maxInjectionsPerSecond: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .optional()
+      .describe(
+        'The most requests a second that are faulted in the whole fleet, whatever policies say; what is beyond passes. Each proxy that has faults gets an equal share.',
+      ),
     namespaces: atMostEntries(1000, z.record(z.string().regex(DNS_LABEL, 'is no namespace').max(63), own))
       .optional()
       .describe(
@@ -108,6 +116,9 @@ export const guardrails = z
       ),
   })
   .openapi('Guardrails');
+
+/** Guardrails of all namespaces together: none has one of its own. */
+export const OF_ALL = ['maxInjectionsPerSecond'] as const;
 
 /** The guardrails as they are kept: parsed, with defaults filled in. */
 export type Guardrails = z.output<typeof guardrails>;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Stream } from '../../filter/host/abi.ts';
 import { compileRuleset } from '../../services/control-plane/ruleset/compile.ts';
-import { haltedBytes } from '../../services/control-plane/ruleset/halted.ts';
+import { markedBytes } from '../../services/control-plane/ruleset/marks.ts';
 import type { Policy, PolicyInput } from '../../services/policy/schema.ts';
 import { Envoy, HIT, made, PASSED } from './envoy.ts';
 import { keyOf, ReportReader } from './report-reader.ts';
@@ -22,7 +22,7 @@ const text = (stream: Stream): string => new TextDecoder().decode(stream.piece);
 /** The control plane halts: the same rules, with the flag. */
 function halt(envoy: Envoy, policies: readonly Policy[], appliedAt = Math.round(envoy.now), call = envoy.poll()): string {
   const applied = policies.map((policy) => ({ policy, appliedAt }));
-  return envoy.serveBytes(haltedBytes(compileRuleset(applied, envoy.now)), call);
+  return envoy.serveBytes(markedBytes(compileRuleset(applied, envoy.now), { halted: true, budget: 0 }), call);
 }
 
 describe('filter: a halt, for new requests', () => {

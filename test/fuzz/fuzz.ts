@@ -41,11 +41,16 @@ export class Fuzzer {
     return envoy;
   }
 
+  /** The control plane's time, in milliseconds since the epoch. */
+  get now(): number {
+    return Math.round(this.#envoy.now);
+  }
+
   /** One run. @returns the ruleset that it began with */
   run(seed: bigint): Uint8Array {
     if (this.#runs++ % RUNS_A_VM === RUNS_A_VM - 1) this.renew();
     const dice = new Dice(seed);
-    const now = Math.round(this.#envoy.now);
+    const { now } = this;
     const fresh = (): Uint8Array => (this.#corpus.length > 0 && dice.oneIn(2) ? dice.pick(this.#corpus) : drawnRuleset(dice, now));
     const spoilt = (): Uint8Array => (dice.oneIn(4) ? fresh() : sealed(damaged(fresh(), dice)));
     const begun = cpuMs();

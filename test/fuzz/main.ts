@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { type Corpus, Fuzzer } from './fuzz.ts';
 import { instrumented } from './instrument.ts';
+import { asPresent } from './rulesets.ts';
 
 /**
  * `npm run fuzz [-- --runs N] [--seed N] [--corpus FOLDER]`: 20,000 runs unless asked. A run that does what must never happen leaves its last ruleset in the
@@ -76,7 +77,7 @@ function fuzz({ runs, seed, corpus: folder, at }: Asked): void {
   );
   mkdirSync(folder, { recursive: true });
   for (const name of readdirSync(folder).filter((one) => one.endsWith('.bin')))
-    corpus.push(new Uint8Array(readFileSync(join(folder, name))));
+    corpus.push(asPresent(new Uint8Array(readFileSync(join(folder, name)))));
   for (let run = 0; run < runs; run++) {
     Atomics.store(progress, 0, BigInt(run));
     isNew = false;

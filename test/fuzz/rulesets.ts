@@ -1,4 +1,14 @@
-import { CHECKSUM_FROM, HEADER_CHECKSUM, HEADER_LENGTH } from '../../filter/assembly/layout.ts';
+import {
+  ACTION_ABORT,
+  CHECKSUM_FROM,
+  HEADER_CHECKSUM,
+  HEADER_INBOUND,
+  HEADER_LAYOUT,
+  HEADER_LENGTH,
+  LAYOUT_VERSION,
+  RULE_ACTION,
+  TABLE_RULES,
+} from '../../filter/assembly/layout.ts';
 import { adler32 } from '../../services/control-plane/ruleset/block.ts';
 import { compileRuleset } from '../../services/control-plane/ruleset/compile.ts';
 import { type PolicyInput, policy } from '../../services/policy/schema.ts';
@@ -90,6 +100,27 @@ export function damaged(bytes: Uint8Array, dice: Dice): Uint8Array {
     else view.setUint32(at, dice.below(out.length + 8), true);
   }
   return out;
+}
+
+/** Damages that showed bugs, made anew of whatever layout is the present one. */
+export const SHOWED_BUGS: Readonly<Record<string, (now: number) => Uint8Array>> = {
+  'an abort at the response that is not there': (now) => {
+    // Where an abort at the action's first byte would have the number of its segments, the delay says its milliseconds.
+    const fault = { start_delay_ms: 3_000_000, delay: { fixed_delay: '1ms' }, abort: { reset: true, at: 'response' } };
+    const made = policy.parse({ metadata: { name: 'p' }, spec: { rules: [{ fault }] } });
+    const bytes = compileRuleset([{ policy: made, appliedAt: now }], now);
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    const rules = view.getUint32(view.getUint32(HEADER_INBOUND, true) + TABLE_RULES, true);
+    view.setUint32(view.getUint32(rules + RULE_ACTION, true) + ACTION_ABORT, 0, true);
+    return sealed(bytes);
+  },
+};
+
+/** A ruleset that was kept, as one of the present layout: of another it would be refused unread. */
+export function asPresent(bytes: Uint8Array): Uint8Array {
+  const out = bytes.slice();
+  if (out.length > HEADER_LAYOUT + 4) new DataView(out.buffer).setUint32(HEADER_LAYOUT, LAYOUT_VERSION, true);
+  return sealed(out);
 }
 
 /** Writes the length and the checksum that the bytes would have, so that what is behind them is looked at. */

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { Agent } from 'node:http';
 import { hfi } from '../cli/hfi.ts';
 import { Replica, TOKENS } from '../support/control-plane.ts';
 import { send } from '../support/load.ts';
 import { Mesh, type Sidecar } from '../support/mesh.ts';
 import { Processes, until } from '../support/processes.ts';
+import { Traffic } from '../support/traffic.ts';
 
 const fault = { abort: { httpStatus: 503 } };
 
@@ -12,35 +12,6 @@ interface PolicyCounts {
   readonly total: { readonly matched: number; readonly injected: number; readonly kinds: Readonly<Record<string, number>> };
   readonly rules: readonly { readonly limitReached: boolean }[];
   readonly proxies: readonly { readonly name: string; readonly counts: { readonly injected: number } }[];
-}
-
-/** Clients of one proxy that go on until they are told to stop, and what they saw. */
-class Traffic {
-  readonly statuses = new Map<number, number>();
-  readonly #agent: Agent;
-  #going = true;
-  readonly #clients: Promise<void>[];
-
-  constructor(url: string, clients: number, pauseMs = 0) {
-    this.#agent = new Agent({ keepAlive: true, maxSockets: clients });
-    this.#clients = Array.from({ length: clients }, async () => {
-      while (this.#going) {
-        const { status } = await send(url, { agent: this.#agent });
-        this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
-        if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
-      }
-    });
-  }
-
-  get faulted(): number {
-    return this.statuses.get(503) ?? 0;
-  }
-
-  async stop(): Promise<void> {
-    this.#going = false;
-    await Promise.all(this.#clients);
-    this.#agent.destroy();
-  }
 }
 
 /** Traffic for so long. @returns how many requests were answered 503 */

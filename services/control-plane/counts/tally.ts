@@ -1,6 +1,6 @@
 /** What proxies count of a rule, as their reports name it (`filter/assembly/tally-layout.ts`, with which a test compares it). */
 export const KINDS = ['abort', 'delay', 'reset', 'request', 'response'] as const;
-export const REASONS = ['dice', 'turn', 'limit', 'window', 'shadow', 'overflow', 'lease', 'halt', 'status'] as const;
+export const REASONS = ['dice', 'turn', 'limit', 'window', 'shadow', 'overflow', 'lease', 'halt', 'status', 'budget'] as const;
 export const COUNTERS = ['injected', ...KINDS, ...REASONS] as const;
 
 export type Counter = (typeof COUNTERS)[number];

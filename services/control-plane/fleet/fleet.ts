@@ -4,9 +4,10 @@ import { type Identity, selects } from '../../policy/selector.ts';
 import { compileRuleset } from '../ruleset/compile.ts';
 import type { Cancel, Runtime } from '../runtime.ts';
 import type { Change, StoredPolicy } from '../store/store.ts';
+import { Budget } from './budget.ts';
 import { Choices } from './choices.ts';
 import { Ends } from './ends.ts';
-import { Compiler, type CompilerGuard, Group, haltedRuleset, type Ruleset } from './group.ts';
+import { Compiler, type CompilerGuard, Group, markedRuleset, type Ruleset } from './group.ts';
 import { identityKey } from './identity.ts';
 import {
   connectedUntil,
@@ -36,6 +37,8 @@ export interface FleetOptions {
   readonly over?: (stored: StoredPolicy) => ReadonlySet<number>;
   /** What a proxy may get of a policy; all of it if not given. */
   readonly guard?: CompilerGuard;
+  /** What all proxies together may do; anything if not given. */
+  readonly budget?: Budget;
   /** Told, on every replica, when a policy's time is over, or its owner's lease. */
   readonly ended: (stored: StoredPolicy) => void;
 }
@@ -64,12 +67,14 @@ export class Fleet {
   readonly #groups: Map<string, Group> = new Map();
   readonly #choices = new Choices();
   readonly #ends: Ends;
+  readonly #budget: Budget;
   readonly #listeners: Set<() => void> = new Set();
   #telling = false;
   readonly #ending = new AbortController();
 
   constructor(options: FleetOptions) {
     this.#options = options;
+    this.#budget = options.budget ?? new Budget(undefined, () => 1);
     this.#compiler = new Compiler(options.measureCompile, options.leftOut, options.over, options.guard);
     this.#ends = new Ends(options.runtime, {
       due: ({ policy }) => {
@@ -80,7 +85,7 @@ export class Fleet {
     });
   }
 
-  /** Takes a set of changes of the policies, all of one moment. */
+  /** Takes a set of changes of the policies, all of one moment; none when only the list of replicas changed. */
   change(changes: readonly Change[]): void {
     for (const { name, after } of changes) {
       if (after === undefined) {
@@ -134,8 +139,13 @@ export class Fleet {
 
   /** Takes what is halted now. Nothing is compiled for it, however many rulesets there are. */
   changeHalts(): void {
-    for (const group of this.#groups.values()) this.#want(group, group.compiled);
+    for (const group of this.#groups.values()) this.#want(group);
     this.#tell();
+  }
+
+  /** Looks again what each proxy's share of the budget is: who shares it may have changed. */
+  reshare(): void {
+    if (this.#divide()) for (const group of this.#groups.values()) this.#want(group);
   }
 
   /**
@@ -291,6 +301,7 @@ export class Fleet {
       };
       this.#proxies.set(hello.name, proxy);
       group.proxies.add(hello.name);
+      this.reshare();
       this.#watchSilence(proxy);
       this.#tell();
       return proxy;
@@ -300,6 +311,7 @@ export class Fleet {
       this.#leaveGroup(known);
       group.proxies.add(hello.name);
       known.group = group;
+      this.reshare();
     }
     if (known.hello.acknowledged !== hello.acknowledged) known.acknowledgedAt = hello.acknowledged === '' ? undefined : now;
     known.hello = hello;
@@ -321,25 +333,26 @@ export class Fleet {
     const known = this.#groups.get(key);
     if (known !== undefined) return known;
     const compiled = this.#compile(identity, choice);
-    const group = new Group({ key, identity, choice, compiled, ruleset: this.#halted(identity, compiled) });
+    const group = new Group({ key, identity, choice, compiled, ruleset: this.#marked(identity, compiled) });
     this.#groups.set(key, group);
     return group;
   }
 
   /** Puts proxies into other groups that policies chose, or chose no longer, and wakes those that should run something else. */
   #regroup(names: Iterable<string>): void {
+    const moved: { readonly proxy: KnownProxy; readonly version: string }[] = [];
     for (const name of names) {
       const proxy = this.#proxies.get(name);
       const group = proxy === undefined ? undefined : this.#groupFor(proxy.hello);
       if (proxy === undefined || group === undefined || group === proxy.group) continue;
-      const { ruleset } = proxy.group;
+      moved.push({ proxy, version: proxy.group.ruleset.version });
       this.#leaveGroup(proxy);
       group.proxies.add(name);
       proxy.group = group;
-      if (group.ruleset.version === ruleset.version || proxy.waiter === undefined) continue;
-      this.#options.woken();
-      proxy.waiter.settle({ kind: 'ruleset', ruleset: group.ruleset });
     }
+    // Before any of them is told what it may do.
+    this.reshare();
+    for (const { proxy, version } of moved) if (proxy.group.ruleset.version !== version) this.#wake(proxy);
   }
 
   #leaveGroup(proxy: KnownProxy): void {
@@ -353,29 +366,44 @@ export class Fleet {
     return this.#compiler.compile(kept, identity, this.#options.runtime.clock.now(), choice);
   }
 
-  #halted({ namespace }: Identity, compiled: Ruleset): Ruleset {
-    return this.#options.halted(namespace) ? haltedRuleset(compiled) : compiled;
+  /** @returns whether each proxy's share of the budget is another now */
+  #divide(): boolean {
+    if (!this.#budget.limited) return false;
+    let faulted = 0;
+    for (const group of this.#groups.values()) if (group.compiled.policies.length > 0) faulted += group.proxies.size;
+    return this.#budget.divide(faulted);
+  }
+
+  #marked({ namespace }: Identity, compiled: Ruleset): Ruleset {
+    const budget = compiled.policies.length === 0 ? 0 : this.#budget.share;
+    return markedRuleset(compiled, { halted: this.#options.halted(namespace), budget });
   }
 
   /** Compiles anew for the identities that `concerned` picks, and wakes their proxies where the bytes changed. */
   #refresh(concerned: (identity: Identity) => boolean): void {
+    const compiled: Group[] = [];
     for (const group of this.#groups.values()) {
-      if (concerned(group.identity)) this.#want(group, this.#compile(group.identity, group.choice));
+      if (!concerned(group.identity)) continue;
+      group.compiled = this.#compile(group.identity, group.choice);
+      compiled.push(group);
     }
+    // Nobody is told of a fault with a share that was for fewer.
+    for (const group of this.#divide() ? this.#groups.values() : compiled) this.#want(group);
   }
 
   /** Sets what a group's proxies should run, and wakes them when that is something else than before. */
-  #want(group: Group, compiled: Ruleset): void {
+  #want(group: Group): void {
     const before = group.ruleset.version;
-    group.compiled = compiled;
-    group.ruleset = this.#halted(group.identity, compiled);
+    group.ruleset = this.#marked(group.identity, group.compiled);
     if (group.ruleset.version === before) return;
-    for (const name of group.proxies) {
-      const waiter = this.#proxies.get(name)?.waiter;
-      if (waiter === undefined) continue;
-      this.#options.woken();
-      waiter.settle({ kind: 'ruleset', ruleset: group.ruleset });
-    }
+    for (const name of group.proxies) this.#wake(this.#proxies.get(name));
+  }
+
+  /** Gives a proxy that waits what it should run. */
+  #wake(proxy: KnownProxy | undefined): void {
+    if (proxy?.waiter === undefined) return;
+    this.#options.woken();
+    proxy.waiter.settle({ kind: 'ruleset', ruleset: proxy.group.ruleset });
   }
 
   /** Tells when a silent proxy stops being connected, and forgets it later. */
@@ -390,6 +418,7 @@ export class Fleet {
       if (clock.now() >= listedUntil(proxy)) {
         this.#proxies.delete(proxy.hello.name);
         this.#leaveGroup(proxy);
+        this.reshare();
       } else this.#watchSilence(proxy);
       this.#tell();
     });

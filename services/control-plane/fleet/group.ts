@@ -2,7 +2,7 @@ import { MAX_RULESET_BYTES } from '../../../filter/assembly/layout.ts';
 import { ruleEnd } from '../../policy/end.ts';
 import { type Identity, selects } from '../../policy/selector.ts';
 import { type Applied, compileRuleset, rulesetVersion } from '../ruleset/compile.ts';
-import { haltedBytes } from '../ruleset/halted.ts';
+import { type Marks, markedBytes } from '../ruleset/marks.ts';
 import type { StoredPolicy } from '../store/store.ts';
 import { isFor } from './choices.ts';
 
@@ -16,15 +16,22 @@ export interface Ruleset {
   readonly halted: boolean;
 }
 
-const halted = new WeakMap<Ruleset, Ruleset>();
+const marked = new WeakMap<Ruleset, Map<string, Ruleset>>();
+/** Budgets come and go; halts are two. */
+const MOST_KEPT = 8;
 
-/** The same ruleset, halted. Made once for all who share it. */
-export function haltedRuleset(ruleset: Ruleset): Ruleset {
-  const known = halted.get(ruleset);
+/** The same ruleset with marks. Made once for all who share it. */
+export function markedRuleset(ruleset: Ruleset, marks: Marks): Ruleset {
+  if (!marks.halted && marks.budget === 0) return ruleset;
+  const kept = marked.get(ruleset) ?? new Map<string, Ruleset>();
+  marked.set(ruleset, kept);
+  const key = `${marks.halted} ${marks.budget}`;
+  const known = kept.get(key);
   if (known !== undefined) return known;
-  const bytes = haltedBytes(ruleset.bytes);
-  const made = { ...ruleset, bytes, version: rulesetVersion(bytes), halted: true };
-  halted.set(ruleset, made);
+  if (kept.size >= MOST_KEPT) kept.clear();
+  const bytes = markedBytes(ruleset.bytes, marks);
+  const made = { ...ruleset, bytes, version: rulesetVersion(bytes), halted: marks.halted };
+  kept.set(key, made);
   return made;
 }
 
@@ -41,7 +48,7 @@ export class Group {
   readonly proxies = new Set<string>();
   /** What the policies say. */
   compiled: Ruleset;
-  /** What they should run: that, or the same halted. */
+  /** What they should run: that, with what else holds for them. */
   ruleset: Ruleset;
 
   constructor({ key, identity, choice, compiled, ruleset }: Omit<Group, 'proxies'>) {

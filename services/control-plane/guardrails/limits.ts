@@ -1,7 +1,7 @@
-import type { Guardrails } from '../../policy/guardrails.ts';
+import type { Guardrails, OF_ALL } from '../../policy/guardrails.ts';
 
 /** What holds for the policies of one namespace. */
-export type Limits = Partial<Omit<Guardrails, 'namespaces'>>;
+export type Limits = Partial<Omit<Guardrails, 'namespaces' | (typeof OF_ALL)[number]>>;
 
 /** Kubernetes' own namespaces and the mesh's. The control plane's is a setting. */
 const SYSTEM = /^(kube-.*|istio-system)$/;
@@ -13,7 +13,7 @@ export const SYSTEM_NAMESPACES: readonly string[] = ['kube-*', 'istio-system'];
 export const NONE: Guardrails = { requireEnd: false };
 
 /** The general guardrails, and in the place of each the namespace's own. @param namespace undefined for a selector that names none */
-export function limitsOf({ namespaces, ...general }: Guardrails, namespace: string | undefined): Limits {
+export function limitsOf({ namespaces, maxInjectionsPerSecond: _ofAll, ...general }: Guardrails, namespace: string | undefined): Limits {
   const own = namespace !== undefined && namespaces !== undefined && Object.hasOwn(namespaces, namespace) ? namespaces[namespace] : {};
   const lifted = Object.entries({ ...general, ...given(own ?? {}) }).filter(([, value]) => value !== null);
   return Object.fromEntries(lifted) as Limits;
