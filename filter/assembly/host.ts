@@ -252,10 +252,11 @@ export function sendResponse(
   proxy_send_local_response(status, nameAt, putAscii(details, nameAt), body, bodyLength, pairs, pairsLength, grpcStatus);
 }
 
-/** @returns the metric's id, or 0 */
+/** @param name what follows `wasmcustom.hfi_` @returns the metric's id, or 0 */
 export function defineMetric(type: i32, name: string): u32 {
+  const prefix = putAscii('wasmcustom.hfi_', nameAt);
   store<u32>(outNumber, 0);
-  return proxy_define_metric(type, nameAt, putAscii(name, nameAt), outNumber) == OK ? load<u32>(outNumber) : 0;
+  return proxy_define_metric(type, nameAt, prefix + putAscii(name, nameAt + prefix), outNumber) == OK ? load<u32>(outNumber) : 0;
 }
 
 export function addToMetric(metric: u32, by: i64): void {

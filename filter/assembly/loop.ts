@@ -9,6 +9,7 @@ import { showConnected, showHalted, showLease, showRules } from './metrics';
 import { confirm, forgetPoll, leaseLeft, pollDue, pollWhenDue, wasReceived } from './poll';
 import { releaseDue } from './release';
 import { reportWhenDue } from './report';
+import { tellRequests } from './requests';
 import { primaryRoot } from './roots';
 import { REFUSED_NOT } from './ruleset';
 import { publishTallies, takeOverOne } from './tallies';
@@ -101,6 +102,7 @@ function chores(): void {
   }
   showLife();
   publishTallies(false);
+  tellRequests();
   const led = leading;
   leading = leads();
   if (leading && !led) forgetPoll();
@@ -185,6 +187,7 @@ function arm(due: u64): void {
 export function stopLoop(): void {
   leave();
   publishTallies(true);
+  tellRequests();
   if (leading) resign();
   else wakeLeader();
   leading = false;

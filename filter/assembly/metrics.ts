@@ -1,7 +1,7 @@
 import { addToMetric, COUNTER, defineMetric, GAUGE, HISTOGRAM, metricValue, setMetric } from './host';
 
 /**
- * Every metric of the filter, once. Envoy puts `wasmcustom.` before a plugin's metric and its Prometheus page takes it off
+ * Every metric of the filter, once, by what follows `wasmcustom.hfi_` in its name. Envoy puts `wasmcustom.` before a plugin's metric and its Prometheus page takes it off
  * again; with one of our own the page shows `wasmcustom_hfi_…`, the names that dashboards for HFI know. They are of the whole Envoy, not of one VM, so a
  * gauge is set by one VM only: the elected one, or the one that it is about.
  */
@@ -21,6 +21,8 @@ let reportsFailed: u32 = 0;
 let connected: u32 = 0;
 let leaseRemaining: u32 = 0;
 let rules: u32 = 0;
+let inbound: u32 = 0;
+let outbound: u32 = 0;
 let halt: u32 = 0;
 let unreadable: u32 = 0;
 let configInvalid: u32 = 0;
@@ -29,25 +31,27 @@ let defined = false;
 export function defineMetrics(): void {
   if (defined) return;
   defined = true;
-  aborts = defineMetric(COUNTER, 'wasmcustom.hfi_faults_aborts_total');
-  resets = defineMetric(COUNTER, 'wasmcustom.hfi_faults_resets_total');
-  requestChanges = defineMetric(COUNTER, 'wasmcustom.hfi_faults_request_changes_total');
-  responseChanges = defineMetric(COUNTER, 'wasmcustom.hfi_faults_response_changes_total');
-  shadowed = defineMetric(COUNTER, 'wasmcustom.hfi_faults_shadowed_total');
-  delays = defineMetric(COUNTER, 'wasmcustom.hfi_faults_delays_total');
-  delayDuration = defineMetric(HISTOGRAM, 'wasmcustom.hfi_faults_delay_duration_milliseconds');
-  overflow = defineMetric(COUNTER, 'wasmcustom.hfi_faults_delays_overflow_total');
-  delayed = defineMetric(GAUGE, 'wasmcustom.hfi_requests_delayed');
-  accepted = defineMetric(COUNTER, 'wasmcustom.hfi_rulesets_accepted_total');
-  refused = defineMetric(COUNTER, 'wasmcustom.hfi_rulesets_refused_total');
-  pollsFailed = defineMetric(COUNTER, 'wasmcustom.hfi_polls_failed_total');
-  reportsFailed = defineMetric(COUNTER, 'wasmcustom.hfi_reports_failed_total');
-  connected = defineMetric(GAUGE, 'wasmcustom.hfi_connected');
-  leaseRemaining = defineMetric(GAUGE, 'wasmcustom.hfi_lease_remaining_seconds');
-  rules = defineMetric(GAUGE, 'wasmcustom.hfi_rules');
-  halt = defineMetric(GAUGE, 'wasmcustom.hfi_halted');
-  unreadable = defineMetric(GAUGE, 'wasmcustom.hfi_identity_unreadable');
-  configInvalid = defineMetric(GAUGE, 'wasmcustom.hfi_config_invalid');
+  aborts = defineMetric(COUNTER, 'faults_aborts_total');
+  resets = defineMetric(COUNTER, 'faults_resets_total');
+  requestChanges = defineMetric(COUNTER, 'faults_request_changes_total');
+  responseChanges = defineMetric(COUNTER, 'faults_response_changes_total');
+  shadowed = defineMetric(COUNTER, 'faults_shadowed_total');
+  delays = defineMetric(COUNTER, 'faults_delays_total');
+  delayDuration = defineMetric(HISTOGRAM, 'faults_delay_duration_milliseconds');
+  overflow = defineMetric(COUNTER, 'faults_delays_overflow_total');
+  delayed = defineMetric(GAUGE, 'requests_delayed');
+  accepted = defineMetric(COUNTER, 'rulesets_accepted_total');
+  refused = defineMetric(COUNTER, 'rulesets_refused_total');
+  pollsFailed = defineMetric(COUNTER, 'polls_failed_total');
+  reportsFailed = defineMetric(COUNTER, 'reports_failed_total');
+  connected = defineMetric(GAUGE, 'connected');
+  leaseRemaining = defineMetric(GAUGE, 'lease_remaining_seconds');
+  rules = defineMetric(GAUGE, 'rules');
+  inbound = defineMetric(COUNTER, 'requests_inbound_total');
+  outbound = defineMetric(COUNTER, 'requests_outbound_total');
+  halt = defineMetric(GAUGE, 'halted');
+  unreadable = defineMetric(GAUGE, 'identity_unreadable');
+  configInvalid = defineMetric(GAUGE, 'config_invalid');
 }
 
 export function countAbort(): void {
@@ -147,4 +151,18 @@ export function showUnreadable(is: bool): void {
 
 export function showConfigInvalid(is: bool): void {
   setMetric(configInvalid, is ? 1 : 0);
+}
+
+/** Counts requests that came by in each direction. */
+export function countRequests(more: u32, moreOutbound: u32): void {
+  if (more != 0) addToMetric(inbound, more);
+  if (moreOutbound != 0) addToMetric(outbound, moreOutbound);
+}
+
+export function inboundRequests(): u64 {
+  return metricValue(inbound);
+}
+
+export function outboundRequests(): u64 {
+  return metricValue(outbound);
 }

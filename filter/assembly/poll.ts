@@ -17,7 +17,7 @@ import {
 } from './identity';
 import { roomToTake } from './in-force';
 import { LAYOUT_VERSION, MAX_RULESET_BYTES } from './layout';
-import { countPollFailure, countRefused, showConnected } from './metrics';
+import { countPollFailure, countRefused, inboundRequests, outboundRequests, showConnected } from './metrics';
 import {
   HEADER_ACKNOWLEDGED,
   HEADER_FILTER,
@@ -28,6 +28,7 @@ import {
   HEADER_POLL_FAILURES,
   HEADER_PROXY,
   HEADER_REFUSED,
+  HEADER_REQUESTS,
   HEADER_REVISION,
   HEADER_TIME,
   HEADER_UNREADABLE,
@@ -142,6 +143,11 @@ function poll(): void {
   pairNumber(HEADER_LEASE, '', leaseMs);
   pairNumber(HEADER_VMS, '', alive);
   pairNumber(HEADER_POLL_FAILURES, '', failures);
+  beginPair(HEADER_REQUESTS);
+  addNumber(inboundRequests());
+  addAscii(';');
+  addNumber(outboundRequests());
+  endPair();
   if (revision != 0) pairNumber(HEADER_REVISION, '', revision);
   if (!noVersion(acknowledged)) pairBytes(HEADER_ACKNOWLEDGED, acknowledged, VERSION_BYTES);
   if (refusals != 0) {

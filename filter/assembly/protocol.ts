@@ -31,6 +31,8 @@ export const HEADER_REVISION: string = 'x-hfi-revision';
 export const HEADER_LEASE: string = 'x-hfi-lease-ms';
 /** Request: how many VMs (workers and the main thread) run the filter. */
 export const HEADER_VMS: string = 'x-hfi-vms';
+/** Request: how many requests came by since the proxy began, as of a second ago at most: inbound, `;`, outbound. */
+export const HEADER_REQUESTS: string = 'x-hfi-requests';
 /** Request: what of the proxy's identity could not be read, such as `namespace,labels`; missing when all could. */
 export const HEADER_UNREADABLE: string = 'x-hfi-unreadable';
 /** Response: the control plane's clock, in whole milliseconds since the epoch. */

@@ -32,6 +32,7 @@ import { countDelay, countOverflow, countRequestChange, countShadowed, givePlace
 import { DETAILS_ABORT } from './protocol';
 import { rampNow } from './ramp';
 import { draw } from './random';
+import { seeRequest } from './requests';
 import { isSticky, stickyDraw } from './sticky';
 import { addState, BODY_STAYS_RESPONSE, track } from './streams';
 import { count, countRule, countUnasked } from './tallies';
@@ -60,6 +61,7 @@ const HOLD: u32 = 4;
  * rule would fire. The first rule that matches decides, also when its dice are lost.
  */
 export function decideRequest(stream: u32, rootDirection: u32, last: bool): u32 {
+  seeRequest(rootDirection);
   if (inboundRules == 0 && rootDirection == DIRECTION_INBOUND) return CONTINUE;
   if (outboundRules == 0 && rootDirection == DIRECTION_OUTBOUND) return CONTINUE;
   if (inboundRules + outboundRules == 0) return CONTINUE;

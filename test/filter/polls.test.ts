@@ -19,6 +19,7 @@ describe('filter: polls', () => {
         ':authority': 'cp',
         authorization: 'Bearer secret-token',
         prefer: 'wait=20',
+        'x-hfi-requests': '0;0',
         'x-hfi-proxy': 'sidecar~127.0.0.1~frontend-v1-0.demo~demo.svc.cluster.local',
         'x-hfi-namespace': 'demo',
         'x-hfi-workload': 'frontend-v1',

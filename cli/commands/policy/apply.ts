@@ -6,6 +6,7 @@ import { EXIT } from '../../exit-codes.ts';
 import { Failure } from '../../failure.ts';
 import type { PolicyResource } from '../../policies.ts';
 import { inWords, waitForRollout } from '../../rollout.ts';
+import { type Traffic, trafficInWords } from '../../traffic-words.ts';
 
 /** Proxies that a dry run names, at most; -o json has all. */
 const MOST_NAMED = 50;
@@ -16,6 +17,8 @@ interface Applied {
   readonly resourceVersion: string;
   readonly proxies: readonly string[];
   readonly policy: PolicyResource;
+  /** Of a dry run. */
+  readonly traffic?: Traffic | undefined;
 }
 
 /** Long enough for a laptop's network to come back, short enough to be no harm. */
@@ -120,10 +123,10 @@ export default class PolicyApply extends HfiCommand {
       { param: { name }, query: dryRun ? { dryRun: 'true' } : {}, json: value as never },
       { headers: { 'content-type': 'application/json' } },
     );
-    const { result, policy, proxies, warnings } = await taken(answer);
+    const { result, policy, proxies, warnings, traffic } = await taken(answer);
     // Everything is asked for without doing it first: warned once.
     if (dryRun) for (const warning of warnings) this.note(`warning: policy/${policy.metadata.name}: ${warning}`);
-    return { name, result, resourceVersion: policy.metadata.resourceVersion, proxies, policy };
+    return { name, result, resourceVersion: policy.metadata.resourceVersion, proxies, policy, ...(dryRun && { traffic }) };
   }
 
   /** Asks for everything without doing it; all that is wrong is told at once, at its line and column. */
@@ -166,12 +169,13 @@ export default class PolicyApply extends HfiCommand {
     return applied;
   }
 
-  private saysWhom({ name, proxies }: Applied, named: boolean): void {
+  private saysWhom({ name, proxies, traffic }: Applied, named: boolean): void {
     if (proxies.length === 0) this.note(`warning: policy/${name} selects no connected proxy (hfi proxy list shows them)`);
     else this.note(`policy/${name} selects ${proxies.length} ${proxies.length === 1 ? 'proxy' : 'proxies'}${named ? ':' : ''}`);
     if (!named) return;
     for (const proxy of proxies.slice(0, MOST_NAMED)) this.note(`  ${proxy}`);
     if (proxies.length > MOST_NAMED) this.note(`  and ${proxies.length - MOST_NAMED} more`);
+    if (proxies.length > 0 && traffic !== undefined) this.note(`  ${trafficInWords(traffic, proxies.length)}`);
   }
 
   private async waitForAll(flags: TargetFlags, applied: readonly Applied[], timeoutMs: number): Promise<void> {

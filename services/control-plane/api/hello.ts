@@ -9,12 +9,14 @@ import {
   HEADER_POLL_FAILURES,
   HEADER_PROXY,
   HEADER_REFUSED,
+  HEADER_REQUESTS,
   HEADER_UNREADABLE,
   HEADER_VMS,
   HEADER_WORKLOAD,
 } from '../../../filter/assembly/protocol.ts';
 import { readLabels } from '../fleet/identity.ts';
 import type { Hello } from '../fleet/proxy.ts';
+import type { Requests } from '../fleet/traffic.ts';
 import type { Asking } from './asking.ts';
 import { LONGEST_PROXY_NAME } from './identify.ts';
 import { Problem } from './problem.ts';
@@ -48,8 +50,14 @@ export function readHello(asking: Asking): Hello {
     filter: header(HEADER_FILTER).slice(0, LONGEST_TEXT),
     vms: wholeNumber(header(HEADER_VMS)),
     leaseMs: Math.min(wholeNumber(header(HEADER_LEASE)), 3_600_000),
+    requests: readRequests(asking.header(HEADER_REQUESTS)),
     layoutFits: [String(LAYOUT_VERSION), ''].includes(header(HEADER_LAYOUT_VERSION)),
   };
+}
+
+function readRequests(text: string | undefined): Requests | undefined {
+  const [, inbound, outbound] = /^([0-9]{1,15});([0-9]{1,15})$/.exec(text ?? '') ?? [];
+  return inbound === undefined || outbound === undefined ? undefined : { inbound: Number(inbound), outbound: Number(outbound) };
 }
 
 /** A header's number; 0 when it is none. */

@@ -1,9 +1,7 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { MAX_RULESET_BYTES } from '../../../filter/assembly/layout.ts';
-import { nearMisses } from '../../policy/near-miss.ts';
 import { type Policy, type PolicyInput, policy as policySchema } from '../../policy/schema.ts';
-import { selects } from '../../policy/selector.ts';
 import { seesPolicy } from '../access/scope.ts';
 import type { StoredPolicy } from '../store/store.ts';
 import { readers, writers } from './auth.ts';
@@ -16,8 +14,8 @@ import type { Parts } from './parts.ts';
 import { asResource, changeRefusals, policyResource } from './policy-resource.ts';
 import { deletePolicy, type Intent, refuseOutside, writePolicy } from './policy-write.ts';
 import { Problem, refusals } from './problem.ts';
-import { allProxies } from './proxies.ts';
 import { refuseBadQuery } from './query.ts';
+import { reachOf, traffic } from './reach.ts';
 import { seenPage } from './seen-page.ts';
 
 const TAG = ['policies'];
@@ -55,6 +53,7 @@ const written = z
         'The connected proxies that the policy selects: in a dry run those of all replicas, else those of the replica that answers.',
       ),
     dryRun: z.boolean().optional(),
+    traffic: traffic.optional().describe('In a dry run: how many requests a second come by there, and would be hit.'),
   })
   .openapi('PolicyWritten');
 
@@ -178,14 +177,9 @@ export function policyRoutes(parts: Parts) {
     const stops = await checkStops(parts, policy);
     const { result, stored } = await writePolicy(parts, policy, intent, caller, by, dryRun, chosen);
     const now = runtime.clock.now();
-    const { selector } = policy.spec;
     // A change is answered without asking around, which would hold it up; whom it reached is in the rollout.
-    const { proxies, misses } =
-      chosen !== undefined
-        ? { proxies: [...chosen], misses: [] }
-        : dryRun
-          ? await selectedAnywhere(parts, selector, c)
-          : { proxies: parts.fleet.selectedBy(selector), misses: [] };
+    const reach = dryRun ? await reachOf(parts, policy, chosen, c) : undefined;
+    const { proxies, misses = [] } = reach ?? { proxies: [...(chosen ?? parts.fleet.selectedBy(policy.spec.selector))] };
     return {
       etag: etag(stored),
       body: {
@@ -193,7 +187,7 @@ export function policyRoutes(parts: Parts) {
         policy: asResource(stored, now, parts),
         warnings: [...warningsFor(policy), ...stops, ...warnings, ...misses],
         proxies,
-        ...(dryRun ? { dryRun: true } : {}),
+        ...(reach === undefined ? {} : { dryRun: true, traffic: reach.traffic }),
       },
     };
   };
@@ -270,20 +264,6 @@ async function checkStops({ stopConditions }: Parts, policy: Policy): Promise<re
   const [first] = errors;
   if (first !== undefined) throw new Problem('invalid', `${first.path} ${first.message}.`, { errors });
   return warnings;
-}
-
-/** Names of the connected proxies of all replicas that a selector names, in order; if there are none, what it may have meant. */
-async function selectedAnywhere(
-  parts: Parts,
-  selector: Policy['spec']['selector'],
-  c: Context<Env>,
-): Promise<{ proxies: string[]; misses: string[] }> {
-  const { items } = await allProxies(parts, c, false);
-  const connected = items.filter((proxy) => proxy.connected && proxy.unreadable.length === 0);
-  return {
-    proxies: connected.filter((proxy) => selects(selector, proxy)).map(({ name }) => name),
-    misses: nearMisses(selector, connected).map((miss) => `It selects no proxy: ${miss}${miss.endsWith('?') ? '' : '.'}`),
-  };
 }
 
 function etag(stored: StoredPolicy): string {

@@ -35,6 +35,12 @@ export const proxyResource = z
     filter: z.string(),
     vms: z.int(),
     leaseMs: z.int(),
+    requestsPerSecond: z
+      .object({ inbound: z.number(), outbound: z.number() })
+      .nullable()
+      .describe(
+        'Requests that came by lately, with or without rules, over the time between two of its polls, 25 s mostly; null until known.',
+      ),
     selectedBy: z.array(z.string()).describe('The policies in force for it.'),
   })
   .openapi('Proxy');
@@ -129,6 +135,7 @@ export function asResource(proxy: KnownProxy, replica: string, now: number): Pro
     filter: hello.filter,
     vms: hello.vms,
     leaseMs: hello.leaseMs,
+    requestsPerSecond: proxy.traffic.perSecond ?? null,
     selectedBy: [...group.ruleset.policies],
   };
 }

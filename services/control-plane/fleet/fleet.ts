@@ -20,6 +20,7 @@ import {
   type PollAnswer,
   sent,
 } from './proxy.ts';
+import { Traffic } from './traffic.ts';
 
 export interface FleetOptions {
   readonly runtime: Runtime;
@@ -293,12 +294,14 @@ export class Fleet {
         firstSeen: now,
         acknowledgedAt: hello.acknowledged === '' ? undefined : now,
         lastSeen: now,
+        traffic: new Traffic(),
         renewed: undefined,
         sent: undefined,
         waiter: undefined,
         gone: false,
         cancelTimer: () => undefined,
       };
+      proxy.traffic.take(hello.requests, this.#options.runtime.clock.elapsed());
       this.#proxies.set(hello.name, proxy);
       group.proxies.add(hello.name);
       this.reshare();
@@ -315,6 +318,7 @@ export class Fleet {
     }
     if (known.hello.acknowledged !== hello.acknowledged) known.acknowledgedAt = hello.acknowledged === '' ? undefined : now;
     known.hello = hello;
+    known.traffic.take(hello.requests, this.#options.runtime.clock.elapsed());
     known.lastSeen = now;
     known.gone = false;
     this.#watchSilence(known);

@@ -1,5 +1,6 @@
 import type { Cancel } from '../runtime.ts';
 import type { Group, Ruleset } from './group.ts';
+import type { Requests, Traffic } from './traffic.ts';
 
 /** What one poll says of its proxy (`filter/assembly/protocol.ts`). */
 export interface Hello {
@@ -17,6 +18,8 @@ export interface Hello {
   readonly filter: string;
   readonly vms: number;
   readonly leaseMs: number;
+  /** How many requests came by; undefined when its filter doesn't say. */
+  readonly requests?: Requests | undefined;
   /** False when its filter reads another layout than this control plane writes. */
   readonly layoutFits: boolean;
 }
@@ -52,6 +55,7 @@ export interface KnownProxy {
   /** When this replica first heard that it runs what it runs, in milliseconds since the epoch. */
   acknowledgedAt: number | undefined;
   lastSeen: number;
+  readonly traffic: Traffic;
   /** When an answer renewed its lease last, in milliseconds since the epoch; undefined before the first. */
   renewed: number | undefined;
   /** The ruleset that it was sent last, and how many it had refused by then. */
