@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { NODE_OPTIONS } from '../../components/node-options.ts';
 import { Replica } from '../support/control-plane.ts';
 import { Etcd } from '../support/etcd.ts';
 import { Processes, processorTime, residentMemory, until } from '../support/processes.ts';
@@ -28,7 +29,7 @@ describe(`chaos: ${FORM.proxies} proxies come back at once after a restart of th
 
   it('all are served in time, none is refused, memory and processor time are bounded', async () => {
     const etcd = await Etcd.start(processes);
-    const first = await Replica.start(processes, etcd.url, { env: { HFI_LOG_LEVEL: 'warn' } });
+    const first = await Replica.start(processes, etcd.url, { env: { HFI_LOG_LEVEL: 'warn', NODE_OPTIONS } });
     for (let i = 0; i < 20; i++)
       await first.put(`policy-${i}`, { selector: { service: `app-${i}` }, rules: [{ fault: { abort: { httpStatus: 503 } } }] });
     const proxies = new Crowd(first.url, FORM.proxies);
@@ -43,7 +44,7 @@ describe(`chaos: ${FORM.proxies} proxies come back at once after a restart of th
     proxies.open = false;
     await first.kill('SIGKILL');
     proxies.forget();
-    const again = await Replica.start(processes, etcd.url, { port: first.port, env: { HFI_LOG_LEVEL: 'warn' } });
+    const again = await Replica.start(processes, etcd.url, { port: first.port, env: { HFI_LOG_LEVEL: 'warn', NODE_OPTIONS } });
     const pid = again.child.pid ?? 0;
     const cpuBefore = processorTime(pid);
     const begun = performance.now();
