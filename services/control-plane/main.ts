@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:http';
 import { dirname } from 'node:path';
-import { collectDefaultMetrics } from 'prom-client';
+import { collectDefaultMetrics, Gauge } from 'prom-client';
 import { SECRET_BYTES } from './access/secret.ts';
 import { Telemetry, telemetryWanted } from './audit/telemetry.ts';
 import { type Config, readConfig } from './config.ts';
@@ -9,7 +9,8 @@ import { type ControlPlane, makeControlPlane, VERSION } from './control-plane.ts
 import { ConfigError } from './environment.ts';
 import { listen } from './listen.ts';
 import { makeLog } from './log.ts';
-import { systemRuntime } from './runtime.ts';
+import { type Runtime, systemRuntime } from './runtime.ts';
+import { SteadyClock } from './steady-clock.ts';
 import { HttpPrometheus } from './stop-conditions/prometheus.ts';
 import type { AuditLog } from './store/audit-log.ts';
 import { makeClient } from './store/client.ts';
@@ -31,21 +32,35 @@ function configured(): Config {
 
 const config = configured();
 const log = makeLog(config.logLevel, config.replica);
+const clock = new SteadyClock(systemRuntime.clock, (ms) =>
+  log.error({ seconds: Math.round(ms / 1000) }, 'the wall clock was set back; time goes on as before here, so that no policy ends late'),
+);
+const runtime: Runtime = { ...systemRuntime, clock };
 const telemetry = (audit: AuditLog): Telemetry =>
   new Telemetry({
     log: audit,
-    runtime: systemRuntime,
+    runtime,
     replica: config.replica,
     version: VERSION,
     failed: (error, entries) => log.warn({ err: error, entries }, 'audit entries are not sent as telemetry; the audit has them'),
   });
 const controlPlane = makeControlPlane({
   config,
-  runtime: systemRuntime,
+  runtime,
   log,
   fetch,
   connect: () => makeClient(config.etcd),
-  ofProcess: (register) => collectDefaultMetrics({ register }),
+  ofProcess: (register) => {
+    collectDefaultMetrics({ register });
+    new Gauge({
+      name: 'hfi_clock_behind_seconds',
+      help: 'How far the wall clock is behind of the time that this replica goes by; above 0 after it was set back, until a restart.',
+      registers: [register],
+      collect() {
+        this.set(clock.behind / 1000);
+      },
+    });
+  },
   prometheus: config.prometheus && new HttpPrometheus(config.prometheus),
   randomBytes: () => randomBytes(SECRET_BYTES),
   telemetry: telemetryWanted(process.env) ? telemetry : undefined,
@@ -56,7 +71,7 @@ const servers = config.listeners.map((listener) =>
   listen(listener, {
     fetch: controlPlane.fetch,
     first: controlPlane.polls,
-    runtime: systemRuntime,
+    runtime,
     log,
     failed: ({ host, port }, code) => {
       log.fatal({ code, listen: `${host}:${port}` }, 'can not listen');

@@ -15,6 +15,58 @@ const JUMPING = pathToFileURL(join(import.meta.dirname, 'jumping-clock.ts')).hre
 const fault = { abort: { httpStatus: 503 } };
 const selector = { namespace: 'demo' };
 
+function setClock(processes: Processes, ms: number): void {
+  writeFileSync(join(processes.folder, 'clock'), String(ms));
+}
+
+/** A replica that goes by a clock which `setClock` sets. */
+function startJumping(processes: Processes, etcd: Etcd): Promise<Replica> {
+  const env = { NODE_OPTIONS: `--import=${JUMPING}`, CHAOS_CLOCK: join(processes.folder, 'clock') };
+  return Replica.start(processes, etcd.url, { replica: 'jumping', env });
+}
+
+/** The time that a replica tells proxies, ahead of the true one, in milliseconds. */
+async function ahead(replica: Replica): Promise<number> {
+  return Number((await replica.poll({ name: 'looks-at-the-clock' })).headers.get('x-hfi-time')) - Date.now();
+}
+
+describe('chaos: the clock of the only replica is set back by an hour', function () {
+  this.timeout(60_000);
+  let processes: Processes;
+  let replica: Replica;
+
+  before(async () => {
+    processes = await Processes.begin();
+    const etcd = await Etcd.start(processes);
+    setClock(processes, 0);
+    replica = await startJumping(processes, etcd);
+  });
+  after(() => processes.end());
+
+  it('policies end in time all the same, those of before and those of after, and proxies are told no time of before', async () => {
+    const timed = { selector, rules: [{ fault: { ...fault, duration_seconds: 3 } }] };
+    await replica.put('before', timed);
+    const begun = performance.now();
+    await until(async () => (await replica.poll()).text.length > 200, 'it is served');
+    setClock(processes, -HOUR_MS);
+    await until(() => replica.log.includes('the wall clock was set back'), 'it says so');
+    const after = await replica.put('after', timed);
+    assert.ok(Math.abs(Date.parse((after.body.policy as { status: { endsAt: string } }).status.endsAt) - Date.now() - 3000) < 1000);
+    const names = async (): Promise<string[]> => {
+      const { items } = (await replica.ask('GET', '/v1/policies')).body as {
+        items: { metadata: { name: string }; status: { state: string } }[];
+      };
+      return items.filter(({ status }) => status.state === 'active').map(({ metadata }) => metadata.name);
+    };
+    assert.deepEqual(await names(), ['after', 'before']);
+    await until(async () => (await names()).length === 0, 'both have ended', 5000);
+    assert.ok(performance.now() - begun < 6000, `${performance.now() - begun} ms`);
+    assert.ok(Math.abs(await ahead(replica)) < 1000);
+    const { text } = await replica.ask('GET', '/metrics', { role: 'none' });
+    assert.match(text, /^hfi_clock_behind_seconds 3(600|599)/m);
+  });
+});
+
 describe('chaos: the clock of one of two replicas jumps', function () {
   this.timeout(60_000);
   let processes: Processes;
@@ -25,30 +77,23 @@ describe('chaos: the clock of one of two replicas jumps', function () {
   before(async () => {
     processes = await Processes.begin();
     etcd = await Etcd.start(processes);
-    jump(0);
-    [steady, jumping] = await Promise.all([
-      Replica.start(processes, etcd.url, { replica: 'steady' }),
-      Replica.start(processes, etcd.url, {
-        replica: 'jumping',
-        env: { NODE_OPTIONS: `--import=${JUMPING}`, CHAOS_CLOCK: join(processes.folder, 'clock') },
-      }),
-    ]);
+    steady = await Replica.start(processes, etcd.url, { replica: 'steady' });
   });
-  afterEach(() => jump(0));
+  beforeEach(async () => {
+    jump(0);
+    // One that was ahead once stays so until it is started again.
+    jumping = await startJumping(processes, etcd);
+  });
+  afterEach(() => jumping.kill());
   after(() => processes.end());
 
-  function jump(ms: number): void {
-    writeFileSync(join(processes.folder, 'clock'), String(ms));
-  }
+  const jump = (ms: number): void => setClock(processes, ms);
 
-  /** The time that a replica tells proxies, ahead of the true one. */
-  async function ahead(replica: Replica): Promise<number> {
-    return Number((await replica.poll({ name: 'looks-at-the-clock' })).headers.get('x-hfi-time')) - Date.now();
-  }
-
+  /** Set ahead it goes by that; set back it goes on as before, and says so. */
   async function jumped(ms: number): Promise<void> {
     jump(ms);
-    await until(async () => Math.abs((await ahead(jumping)) - ms) < 5000, 'it has jumped');
+    await until(async () => Math.abs((await ahead(jumping)) - Math.max(ms, 0)) < 1000, 'its time is right');
+    if (ms < 0) await until(() => jumping.log.includes('the wall clock was set back'), 'it says so');
   }
 
   for (const [what, ms] of [
