@@ -164,6 +164,31 @@ const prometheus = z.strictObject({
     .describe("The only port that the network policy opens: its pods', not its Service's. Missing: 9090 with `namespace`, else the URL's."),
 });
 
+const telemetry = z.strictObject({
+  url: z
+    .url({ protocol: /^https?$/, error: 'must be a URL such as http://collector.observability:4318' })
+    .refine((text) => !/[@?#]/.test(text), 'must have no login, no query and no fragment')
+    .describe('The base URL of OTLP over HTTP, as the control plane sees it: `/v1/logs` is added to it.'),
+  headersSecret: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'A Secret in the system namespace whose `headers` are sent along, as `OTEL_EXPORTER_OTLP_HEADERS` has them: `authorization=Bearer%20…`.',
+    ),
+  namespace: namespaceName
+    .optional()
+    .describe(
+      "The namespace of the collector's pods: the network policy lets the control plane reach no other. Missing: it is outside of the cluster.",
+    ),
+  port: z
+    .int()
+    .min(1)
+    .max(65_535)
+    .optional()
+    .describe("The only port that the network policy opens: its pods', not its Service's. Missing: 4318 with `namespace`, else the URL's."),
+});
+
 const controlPlane = z.strictObject({
   replicas: z.int().min(1).max(9).default(2).describe('Replicas; any of them answers anything.'),
   image: image.optional().describe('A prebuilt image (see `Dockerfile`) in place of the stock Node image and the bundle.'),
@@ -188,6 +213,7 @@ const controlPlane = z.strictObject({
   prometheus: prometheus
     .optional()
     .describe('Whom stop conditions (`stopWhen: [{prometheus: …}]`) are asked of. Missing: such policies are refused.'),
+  telemetry: telemetry.optional().describe('Where what was audited is sent too, each entry once, as log records of OpenTelemetry.'),
   audit: audit.prefault({}).describe('Who changed what (`hfi audit`). The oldest entries are removed; the rest can still be verified.'),
   history: history.prefault({}).describe('What policies did that are over (`hfi policy history`).'),
 });

@@ -17,8 +17,8 @@ export interface NetworkPoliciesArgs {
   readonly tlsPort: number | undefined;
   /** Whether the control plane asks the Kubernetes API. */
   readonly kubernetesApi: boolean;
-  /** The way to Prometheus, if the control plane asks one. */
-  readonly prometheus: k8s.types.input.networking.v1.NetworkPolicyEgressRule | undefined;
+  /** The ways to what else the control plane calls. */
+  readonly egress: readonly k8s.types.input.networking.v1.NetworkPolicyEgressRule[];
 }
 
 type Peer = k8s.types.input.networking.v1.NetworkPolicyPeer;
@@ -65,8 +65,8 @@ export class NetworkPolicies extends pulumi.ComponentResource {
         args.ownEtcd ? { to: [part('hfi-etcd')], ports: ports(2379) } : {},
         // Its sidecar's configuration and certificate come from istiod.
         ...(args.inMesh ? [{ to: [istio], ports: ports(15012) }] : []),
+        ...args.egress,
         // The API server is no pod: it has an address that no selector finds.
-        ...(args.prometheus === undefined ? [] : [args.prometheus]),
         ...(args.kubernetesApi ? [{ ports: ports(443, 6443) }] : []),
       ],
     });

@@ -1,12 +1,9 @@
-import type { types } from '@pulumi/kubernetes';
 import type { StackConfig } from './config.ts';
 import type { PodAddition } from './pod-addition.ts';
 
 type PrometheusConfig = NonNullable<StackConfig['controlPlane']['prometheus']>;
 
 const FOLDER = '/etc/hfi/prometheus';
-/** Where the pods of a Prometheus listen unless told otherwise. */
-const PROMETHEUS_PORT = 9090;
 
 /** Tells the control plane whom it asks for stop conditions. Of a Secret only the one key is mounted. */
 export function prometheusAccess({ url, interval, timeout, tokenSecret, caSecret }: PrometheusConfig): PodAddition {
@@ -27,15 +24,4 @@ export function prometheusAccess({ url, interval, timeout, tokenSecret, caSecret
     })),
     mounts: files.map(({ name, folder }) => ({ name, mountPath: folder, readOnly: true })),
   };
-}
-
-/** What a network policy must let out for it. */
-export function prometheusEgress({ url, namespace, port }: PrometheusConfig): types.input.networking.v1.NetworkPolicyEgressRule {
-  const { protocol, port: inUrl } = new URL(url);
-  if (namespace !== undefined) {
-    const to = [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } } }];
-    return { to, ports: [{ port: port ?? PROMETHEUS_PORT, protocol: 'TCP' }] };
-  }
-  const own = inUrl === '' ? (protocol === 'https:' ? 443 : 80) : Number(inUrl);
-  return { ports: [{ port: port ?? own, protocol: 'TCP' }] };
 }

@@ -6,6 +6,7 @@ import { meshNamespaces, type StackConfig } from './config.ts';
 import { CONTROL_PLANE, CONTROL_PLANE_PORT, ControlPlane, ENDING_SECONDS } from './control-plane.ts';
 import { Credentials } from './credentials.ts';
 import { DemoApp } from './demo-app.ts';
+import { egressTo } from './egress.ts';
 import { Etcd, etcdNames } from './etcd.ts';
 import { EtcdUpkeep } from './etcd-upkeep.ts';
 import { guardrailsFile } from './guardrails.ts';
@@ -16,10 +17,15 @@ import { Monitoring } from './monitoring.ts';
 import { HfiNamespace } from './namespace.ts';
 import { NetworkPolicies } from './network-policies.ts';
 import type { PodAddition } from './pod-addition.ts';
-import { prometheusAccess, prometheusEgress } from './prometheus.ts';
+import { prometheusAccess } from './prometheus.ts';
 import { proxyTokenOf } from './proxy-token.ts';
+import { telemetryAccess } from './telemetry.ts';
 import { TokenReview } from './token-review.ts';
 import { WasmServer } from './wasm-server.ts';
+
+/** Where the pods of a Prometheus, and of an OpenTelemetry collector, listen unless told otherwise. */
+const PROMETHEUS_PORT = 9090;
+const OTLP_PORT = 4318;
 
 export interface HfiArgs {
   readonly config: StackConfig;
@@ -44,7 +50,7 @@ export class Hfi extends pulumi.ComponentResource {
     const image = (one: 'node' | 'nginx' | 'etcd'): string => mirrored(config.images[one], config.images.mirror);
     const ready = { readySeconds: config.readyWithin / 1000, pullSecret: config.images.pullSecret };
     const { external, backup, ...etcd } = config.etcd;
-    const { inMesh, revision, tls, tokenReview, prometheus } = config.controlPlane;
+    const { inMesh, revision, tls, tokenReview, prometheus, telemetry } = config.controlPlane;
 
     const system = new HfiNamespace('system', { name: config.systemNamespace, kind: 'system', someInMesh: inMesh }, own);
     this.credentials = new Credentials(
@@ -61,7 +67,9 @@ export class Hfi extends pulumi.ComponentResource {
         inMesh,
         tlsPort: tls === undefined ? undefined : TLS_PORT,
         kubernetesApi: tokenReview !== undefined,
-        prometheus: prometheus && prometheusEgress(prometheus),
+        egress: [prometheus && egressTo(prometheus, PROMETHEUS_PORT), telemetry && egressTo(telemetry, OTLP_PORT)].filter(
+          (rule) => rule !== undefined,
+        ),
         monitoringNamespace: config.monitoring.enabled === false ? undefined : config.monitoring.namespace,
       },
       own,
@@ -105,6 +113,7 @@ export class Hfi extends pulumi.ComponentResource {
     const additions: PodAddition[] = [
       ...(tls === undefined ? [] : [apiTls(tls.secret)]),
       ...(prometheus === undefined ? [] : [prometheusAccess(prometheus)]),
+      ...(telemetry === undefined ? [] : [telemetryAccess(telemetry)]),
       ...(inMesh ? [sidecar({ revision, drainSeconds: ENDING_SECONDS, etcdEndpoints: state.endpoints })] : []),
     ];
     if (tokenReview !== undefined) {

@@ -51,6 +51,7 @@ describe('stack configuration', () => {
       { prometheus: { url: 'http://p', interval: '1ms' } },
       /prometheus\.interval: must be a duration from 100ms to 60s/,
     ],
+    ['hfi:controlPlane', { telemetry: { url: 'grpc://collector' } }, /hfi:controlPlane\.telemetry\.url: must be a URL such as http:/],
     ['hfi:controlPlane', { prometheus: { url: 'http://p', caSecret: 's' } }, /prometheus\.caSecret: goes only with an https URL/],
     ['hfi:demo', { namespace: 'boifi' }, /hfi:mesh\.namespaces: has the system namespace/],
     ['hfi:readyWithin', '2h', /hfi:readyWithin: must be a duration from 10s to 1h/],

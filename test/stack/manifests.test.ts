@@ -40,6 +40,7 @@ describe('manifests', function () {
           tls: { secret: 'api-tls' },
           tokenReview: { roles: [{ group: 'oncall', role: 'editor', namespaces: ['shop'] }] },
           prometheus: { url: 'https://prometheus.monitoring', namespace: 'monitoring', tokenSecret: 'token', caSecret: 'ca' },
+          telemetry: { url: 'http://collector.observability:4318', namespace: 'observability', headersSecret: 'collector' },
         }),
         'hfi:monitoring': '{"enabled":true}',
       },
