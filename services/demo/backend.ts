@@ -7,4 +7,10 @@ const app = new Hono()
   .get('/livez', (context) => context.text('ok'))
   .all('*', (context) => context.json({ service: 'backend', path: context.req.path }));
 
-serve({ fetch: app.fetch, hostname: process.env.HOST ?? '127.0.0.1', port: Number(process.env.PORT) });
+serve({
+  fetch: app.fetch,
+  hostname: process.env.HOST ?? '127.0.0.1',
+  port: Number(process.env.PORT),
+  // The proxy before it closes connections: one that is closed here just as a request comes would be a 503 that no policy asked for.
+  serverOptions: { keepAliveTimeout: 0 },
+});

@@ -160,7 +160,7 @@ describe('mesh: halt', function () {
 
   it('a throttled download goes on at full speed, and a slow upload', async () => {
     const size = 400_000;
-    const service = createServer((request, response) => {
+    const service = createServer({ keepAliveTimeout: 0 }, (request, response) => {
       request.resume();
       request.on('end', () => response.end(Buffer.alloc(size)));
     });

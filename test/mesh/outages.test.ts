@@ -187,7 +187,7 @@ class StubControlPlane {
   }
 
   static async start(): Promise<StubControlPlane> {
-    const server = createServer((request, response) => {
+    const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
       const { headers } = request;
       if (typeof headers['x-hfi-acknowledged'] === 'string') stub.acknowledged.add(headers['x-hfi-acknowledged']);
       if (typeof headers['x-hfi-refused'] === 'string') stub.refused = headers['x-hfi-refused'];

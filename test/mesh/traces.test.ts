@@ -21,7 +21,7 @@ class Collector {
   }
 
   static start(): Promise<Collector> {
-    const server = createServer(async (request, response) => {
+    const server = createServer({ keepAliveTimeout: 0 }, async (request, response) => {
       let body = '';
       for await (const chunk of request) body += String(chunk);
       collector.spans.push(...(JSON.parse(body) as Span[]));

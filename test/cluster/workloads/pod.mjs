@@ -69,7 +69,8 @@ const ORDERS = {
   '/stop': async () => running(),
 };
 
-createServer(async (asked, answer) => {
+// A connection that is closed here just as its sidecar sends a request would be a 503 that nobody asked for.
+createServer({ keepAliveTimeout: 0 }, async (asked, answer) => {
   const order = ORDERS[asked.url];
   const chunks = [];
   for await (const chunk of asked) chunks.push(chunk);
