@@ -181,6 +181,7 @@ export function makeControlPlane(surroundings: Surroundings): ControlPlane {
   });
 
   const stopConditions = makeStopConditions({
+    metrics,
     prometheus,
     store: new EtcdStopStore(client),
     config,

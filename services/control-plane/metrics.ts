@@ -44,6 +44,17 @@ export function makeMetrics() {
       labelNames: ['reason'],
       registers,
     }),
+    stopEvaluations: new Counter({
+      name: 'hfi_stop_evaluations_total',
+      help: 'Evaluations of stop conditions by this replica, by what came of them.',
+      labelNames: ['result'],
+      registers,
+    }),
+    stopEvaluating: new Gauge({
+      name: 'hfi_stop_evaluating',
+      help: '1 while this replica evaluates the stop conditions.',
+      registers,
+    }),
     wakes: new Counter({ name: 'hfi_proxies_woken_total', help: 'Waiting proxies that a change woke.', registers }),
     relists: new Counter({ name: 'hfi_etcd_watch_lost_total', help: 'Times that the watch on etcd was lost.', registers }),
   };

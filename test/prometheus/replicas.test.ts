@@ -97,6 +97,10 @@ describe('Prometheus: one replica evaluates', function () {
     for (const i of names.keys()) {
       assert.equal((await standing(at(i), 'alone')).value, 1, `asked of ${names[i]}`);
       assert.equal((await standing(at(i), 'alone', 'local')).state, i === place ? 'fine' : 'not-evaluated');
+      const { text } = await at(i).ask('GET', '/metrics', { role: 'none' });
+      const evaluations = Number(/^hfi_stop_evaluations_total\{result="fine"\} (\d+)/m.exec(text)?.[1] ?? 0);
+      assert.match(text, i === place ? /^hfi_stop_evaluating 1$/m : /^hfi_stop_evaluating 0$/m);
+      assert.ok(i === place ? evaluations >= 3 : evaluations === 0, `${names[i]} evaluated ${evaluations} times`);
     }
   });
 

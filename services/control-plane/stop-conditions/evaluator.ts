@@ -3,7 +3,7 @@ import { type QueryCondition, queryConditions } from '../../policy/stop-when.ts'
 import type { Cancel, Runtime } from '../runtime.ts';
 import type { StopMark, StopStore } from '../store/stop-store.ts';
 import type { Change, StoredPolicy } from '../store/store.ts';
-import { judge } from './answer.ts';
+import { judge, type Verdict } from './answer.ts';
 import type { Prometheus } from './prometheus.ts';
 import { dueAt, endBy, ends, evaluated, takenOver, unwatched, type Watched } from './watched.ts';
 
@@ -17,6 +17,8 @@ export interface EvaluatorOptions {
   readonly current: (policy: string) => StoredPolicy | undefined;
   /** A condition has held for long enough. Told once for each run. */
   readonly stopped: (stored: StoredPolicy, end: End) => void;
+  /** Told what came of each evaluation. */
+  readonly judged?: (verdict: Verdict['kind']) => void;
   readonly note: (what: string, details: Record<string, unknown>) => void;
 }
 
@@ -147,7 +149,9 @@ export class Evaluator {
     const { asked, answer } = await this.#ask(condition.query);
     const before = run.conditions[i];
     if (!this.#running || run.told || before === undefined || this.#runs.get(run.stored.policy.metadata.name) !== run) return;
-    run.conditions[i] = evaluated(before, judge(answer, condition), asked, clock.now());
+    const verdict = judge(answer, condition);
+    this.#options.judged?.(verdict.kind);
+    run.conditions[i] = evaluated(before, verdict, asked, clock.now());
     this.#decide(run, i);
     void this.#mark(run);
   }

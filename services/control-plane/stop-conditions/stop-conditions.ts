@@ -7,13 +7,19 @@ import type { Config } from '../config.ts';
 import type { Runtime } from '../runtime.ts';
 import type { StopStore } from '../store/stop-store.ts';
 import type { Change, StoredPolicy } from '../store/store.ts';
-import { judge } from './answer.ts';
+import { judge, type Verdict } from './answer.ts';
 import { Election } from './election.ts';
 import { Evaluator } from './evaluator.ts';
 import type { Prometheus } from './prometheus.ts';
 import type { Watched } from './watched.ts';
 
 const DEFAULT_INTERVAL_MS = 1000;
+
+/** What is counted of the evaluations of this replica. */
+export interface StopMetrics {
+  readonly stopEvaluations: { inc(labels: { readonly result: Verdict['kind'] }): void };
+  readonly stopEvaluating: { set(value: 0 | 1): void };
+}
 
 export interface StopConditionsOptions {
   /** Undefined when none is configured. */
@@ -24,6 +30,7 @@ export interface StopConditionsOptions {
   readonly current: (policy: string) => StoredPolicy | undefined;
   /** A policy is to end. Told once for each run. */
   readonly stopped: (stored: StoredPolicy, end: End) => void;
+  readonly metrics: StopMetrics;
   readonly log: Logger;
 }
 
@@ -50,7 +57,7 @@ const NOWHERE: Prometheus = { ask: () => Promise.resolve({ kind: 'none', why: 'H
 
 /** Puts it together. */
 export function makeStopConditions(options: StopConditionsOptions): StopConditions {
-  const { prometheus, store, config, runtime, current, stopped, log } = options;
+  const { prometheus, store, config, runtime, current, stopped, metrics, log } = options;
   const note = (what: string, details: Record<string, unknown>): void => log.info(details, what);
   const evaluator = new Evaluator({
     prometheus: prometheus ?? NOWHERE,
@@ -59,6 +66,7 @@ export function makeStopConditions(options: StopConditionsOptions): StopConditio
     intervalMs: config.prometheus?.intervalMs ?? DEFAULT_INTERVAL_MS,
     current,
     stopped,
+    judged: (result) => metrics.stopEvaluations.inc({ result }),
     note,
   });
   const election = new Election({
@@ -67,7 +75,11 @@ export function makeStopConditions(options: StopConditionsOptions): StopConditio
     replica: config.replica,
     able: prometheus !== undefined,
     needed: () => evaluator.needed,
-    changed: (standing) => (standing === 'other' ? evaluator.stop() : evaluator.start()),
+    changed: (standing) => {
+      metrics.stopEvaluating.set(standing === 'other' ? 0 : 1);
+      if (standing === 'other') evaluator.stop();
+      else evaluator.start();
+    },
     note,
   });
   return {
