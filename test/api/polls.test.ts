@@ -13,13 +13,14 @@ async function etagOf(poll: Promise<Reply>): Promise<string> {
 
 describe('API: polls, two replicas', () => {
   let processes: Processes;
+  let etcd: Etcd;
   let one: Replica;
   let two: Replica;
 
   before(async function () {
     this.timeout(60_000);
     processes = await Processes.begin();
-    const etcd = await Etcd.start(processes);
+    etcd = await Etcd.start(processes);
     [one, two] = await Promise.all([Replica.start(processes, etcd.url), Replica.start(processes, etcd.url)]);
   });
   after(() => processes.end());
@@ -141,6 +142,16 @@ describe('API: polls, two replicas', () => {
     const reply = await waiting;
     assert.ok(performance.now() - begun < 500);
     assert.notEqual(reply.headers.get('etag'), fresh.headers.get('etag'));
+  });
+
+  it('a replica that was just started tells of what is gone too, so that no other one that is behind brings it back', async function () {
+    this.timeout(20_000);
+    await one.put('gone', { selector: { namespace: 'forgetting' }, rules: [{ fault }] });
+    const { body } = await one.ask('DELETE', '/v1/policies/gone');
+    const third = await Replica.start(processes, etcd.url);
+    const { headers } = await third.poll({ name: 'forgetter', namespace: 'forgetting' });
+    assert.ok(Number(headers.get('x-hfi-revision')) >= Number(body.resourceVersion), `${headers.get('x-hfi-revision')}`);
+    await third.kill('SIGTERM');
   });
 
   it('does not wait for ever for a revision that never comes, as after a restore', async function () {

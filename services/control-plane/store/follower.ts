@@ -58,7 +58,7 @@ export class Follower {
   readonly #leases = new Map<string, OwnersLease>();
   /** The newest revision of which every change is in `policies`. */
   revision = 0;
-  /** The revision of the newest change of a policy or halt that is known: at most `revision`. */
+  /** The revision of the newest change of a policy or halt that may be known, or of the first listing: at most `revision`. */
   lastChange = 0;
   /** `elapsed` of the last sign that the copy is current; undefined before the first. */
   currentAt: number | undefined;
@@ -146,13 +146,12 @@ export class Follower {
     if (this.#client !== client) return;
     const revision = Number(found.header.revision);
     const first = this.revision === 0;
-    const { changes, gone, haltsChanged, newest } = this.#take(found.kvs);
+    const { changes, gone, haltsChanged } = this.#take(found.kvs);
     this.revision = revision;
     this.#resumeAfter = revision;
     this.#history = historyOf(found.header);
-    // Which revision took away what isn't listed any more is not known.
-    if (first) this.lastChange = newest;
-    else if (changes.length > 0 || haltsChanged) this.lastChange = revision;
+    // Which revision took away what isn't listed any more is not known: a proxy that was told less could get it back from a replica that is behind.
+    if (first || changes.length > 0 || haltsChanged) this.lastChange = revision;
     if (first) this.#events.ready();
     this.#events.halted(this.#lostHistory ? gone : undefined);
     this.#lostHistory = false;
@@ -160,11 +159,10 @@ export class Follower {
     this.#events.note('etcd listed', { revision, policies: this.policies.size });
   }
 
-  /** Makes the copy equal to a listing; gives the differences, and the newest revision of a policy or halt in it. */
-  #take(pairs: readonly IKeyValue[]): { changes: Change[]; gone: Halt[]; haltsChanged: boolean; newest: number } {
+  /** Makes the copy equal to a listing; gives the differences. */
+  #take(pairs: readonly IKeyValue[]): { changes: Change[]; gone: Halt[]; haltsChanged: boolean } {
     const listed = new Map<string, StoredPolicy>();
     const haltsBefore = [...this.halts.values()];
-    let newest = 0;
     this.replicas.clear();
     this.#leases.clear();
     this.halts.clear();
@@ -183,7 +181,6 @@ export class Follower {
         this.#putLease(pair);
         continue;
       }
-      newest = Math.max(newest, Number(pair.mod_revision));
       if (key.startsWith(HALTS)) this.#putHalt(key, pair);
       else {
         const stored = this.#read(pair);
@@ -202,7 +199,7 @@ export class Follower {
     }
     const ids = new Set([...this.halts.values()].map(({ id }) => id));
     const gone = haltsBefore.filter(({ id }) => !ids.has(id));
-    return { changes, gone, haltsChanged: gone.length > 0 || ids.size !== haltsBefore.length, newest };
+    return { changes, gone, haltsChanged: gone.length > 0 || ids.size !== haltsBefore.length };
   }
 
   async #open(client: EtcdConnection): Promise<void> {
