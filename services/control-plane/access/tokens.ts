@@ -11,6 +11,14 @@ export interface Token extends Scope {
   readonly token: string;
 }
 
+/** A token as it was presented, and what can be said of it for good. */
+export interface Proof {
+  readonly presented: string;
+  readonly digest: Buffer;
+  /** Whose of the tokens file it is; undefined = none's. */
+  readonly inFile: Caller | undefined;
+}
+
 /** What became of a token. */
 export type Found =
   | { readonly kind: 'known'; readonly caller: Caller }
@@ -66,13 +74,18 @@ export class Tokens {
     this.#file = options.file.map(({ token, ...caller }) => ({ caller, digest: digestOf(token) }));
   }
 
-  /** Whose token this is. @throws StoreUnavailable, ReviewUnavailable when who knows doesn't answer */
-  async find(presented: string, trust: Trust = 'current'): Promise<Found> {
+  /** Looks a token up in the file. A poll that was held is judged twice by it. */
+  proofOf(presented: string): Proof {
     const digest = digestOf(presented);
     // All of them, always: the time tells nothing of which is equal.
-    let caller: Caller | undefined;
-    for (const known of this.#file) if (timingSafeEqual(digest, known.digest)) caller = known.caller;
-    if (caller !== undefined) return { kind: 'known', caller };
+    let inFile: Caller | undefined;
+    for (const known of this.#file) if (timingSafeEqual(digest, known.digest)) inFile = known.caller;
+    return { presented, digest, inFile };
+  }
+
+  /** Whose token this is. @throws StoreUnavailable, ReviewUnavailable when who knows doesn't answer */
+  async find({ presented, digest, inFile }: Proof, trust: Trust = 'current'): Promise<Found> {
+    if (inFile !== undefined) return { kind: 'known', caller: inFile };
     const name = nameIn(presented);
     if (name === undefined) return this.#reviewed(presented);
     return this.#judge(await this.#issued(name, trust), digest);

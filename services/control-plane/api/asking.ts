@@ -1,4 +1,5 @@
 import type { Context } from 'hono';
+import type { Proof } from '../access/tokens.ts';
 import type { Leaving } from '../fleet/proxy.ts';
 import type { Env } from './env.ts';
 
@@ -9,6 +10,8 @@ export interface Asking {
   /** The IP address of the connection's other end. */
   readonly remoteAddress: string | undefined;
   readonly leaving: Leaving;
+  /** Of the token that it carries, once that was looked at. */
+  proof?: Proof;
 }
 
 export function askingOf(c: Context<Env>): Asking {

@@ -67,11 +67,8 @@ function spender(asking: Asking, { name }: Caller, budget: Budget): string {
  * @throws Problem `unauthenticated`, `forbidden`; StoreUnavailable, ReviewUnavailable
  */
 export async function identified(asking: Asking, tokens: Tokens, trust: Trust): Promise<Caller> {
-  const header = asking.header('authorization');
-  if (header === undefined) throw new Problem('unauthenticated', 'This needs a bearer token in the header Authorization.');
-  const presented = /^Bearer +([\x21-\x7e]+) *$/i.exec(header)?.[1];
-  if (presented === undefined) throw new Problem('unauthenticated', 'The header Authorization is not `Bearer <token>`.');
-  const found = await tokens.find(presented, trust);
+  asking.proof ??= tokens.proofOf(presentedIn(asking));
+  const found = await tokens.find(asking.proof, trust);
   if (found.kind === 'known') return found.caller;
   if (found.kind === 'without-role') throw new Problem('forbidden', `The Kubernetes user ${JSON.stringify(found.name)} has no role here.`);
   throw new Problem(
@@ -80,4 +77,12 @@ export async function identified(asking: Asking, tokens: Tokens, trust: Trust): 
       ? `The token ${JSON.stringify(found.name)} ended at ${new Date(found.at).toISOString()}.`
       : 'The token is not known here.',
   );
+}
+
+function presentedIn(asking: Asking): string {
+  const header = asking.header('authorization');
+  if (header === undefined) throw new Problem('unauthenticated', 'This needs a bearer token in the header Authorization.');
+  const presented = /^Bearer +([\x21-\x7e]+) *$/i.exec(header)?.[1];
+  if (presented === undefined) throw new Problem('unauthenticated', 'The header Authorization is not `Bearer <token>`.');
+  return presented;
 }

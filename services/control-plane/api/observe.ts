@@ -30,11 +30,13 @@ interface Answered {
 
 /** Counts and logs an answer. Headers and queries are left out of the log: they may hold a token. */
 export function noteAnswer({ runtime, metrics, log }: Parts, { method, path, route, status, start, actor }: Answered): void {
-  const ms = runtime.clock.elapsed() - start;
   metrics.requests.inc({ method, route, status });
-  if (!POLLS.has(route)) metrics.duration.observe({ method, route }, ms / 1000);
   const level = status >= 500 ? 'warn' : method === 'GET' || ROUTINE.has(route) ? 'debug' : 'info';
-  log[level]({ method, path, status, ms: Math.round(ms * 10) / 10, actor: actor?.name }, 'answered');
+  const isLogged = log.isLevelEnabled(level);
+  if (POLLS.has(route) && !isLogged) return;
+  const ms = runtime.clock.elapsed() - start;
+  if (!POLLS.has(route)) metrics.duration.observe({ method, route }, ms / 1000);
+  if (isLogged) log[level]({ method, path, status, ms: Math.round(ms * 10) / 10, actor: actor?.name }, 'answered');
 }
 
 /** Notes each answer that Hono gives. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { RULESET_PATH } from '../../../filter/assembly/protocol.ts';
 import type { Caller } from '../access/caller.ts';
+import type { Proof } from '../access/tokens.ts';
 import type { Leaving } from '../fleet/proxy.ts';
 import { asProblem } from './as-problem.ts';
 import type { Asking } from './asking.ts';
@@ -47,6 +48,7 @@ async function serve(parts: Parts, request: IncomingMessage, response: ServerRes
 }
 
 class NodeAsking implements Asking, Leaving {
+  proof?: Proof;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
 

@@ -8,7 +8,7 @@ import { Budget } from './budget.ts';
 import { Choices } from './choices.ts';
 import { Ends } from './ends.ts';
 import { Compiler, type CompilerGuard, Group, markedRuleset, type Ruleset } from './group.ts';
-import { identityKey } from './identity.ts';
+import { identityKey, isSameStanding } from './identity.ts';
 import {
   connectedUntil,
   type Hello,
@@ -286,7 +286,7 @@ export class Fleet {
   #meet(hello: Hello): KnownProxy {
     const now = this.#options.runtime.clock.now();
     const known = this.#proxies.get(hello.name);
-    const group = this.#groupFor(hello);
+    const group = known !== undefined && isSameStanding(known.hello, hello) ? known.group : this.#groupFor(hello);
     if (known === undefined) {
       const proxy: KnownProxy = {
         hello,

@@ -16,3 +16,16 @@ export function identityKey(identity: Identity): string {
   const labels = Object.entries(identity.labels).sort(([a], [b]) => (a < b ? -1 : Number(a > b)));
   return JSON.stringify([identity.namespace, identity.workload, labels]);
 }
+
+/** What a poll says of where its proxy stands, and what of that could not be read. */
+interface Standing extends Identity {
+  readonly unreadable: readonly string[];
+}
+
+/** Whether two polls say the same of where their proxy stands. */
+export function isSameStanding(one: Standing, other: Standing): boolean {
+  if (one.namespace !== other.namespace || one.workload !== other.workload) return false;
+  if (one.unreadable.length > 0 !== other.unreadable.length > 0) return false;
+  const names = Object.keys(one.labels);
+  return names.length === Object.keys(other.labels).length && names.every((name) => one.labels[name] === other.labels[name]);
+}
