@@ -54,7 +54,8 @@ describe('hfi status --watch', function () {
   });
 
   it('on a terminal draws one screen over the other, without clearing it, and gives the terminal back', async () => {
-    const command = `'${process.execPath}' '${entry}' status --watch`;
+    // Whatever the shell, none stays in between that Ctrl-C would end.
+    const command = `exec '${process.execPath}' '${entry}' status --watch`;
     const watching = new Watching('script', ['--quiet', '--return', '--command', command, '/dev/null'], stack.server.url);
     await until(async () => watching.text.includes('Ctrl-C ends this.'), 'the first screen');
     await stack.hfi(['policy', 'apply', '-f', '-'], { stdin: policyText('drawn') });

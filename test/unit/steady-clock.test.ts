@@ -22,6 +22,11 @@ describe('the clock of the control plane', () => {
     assert.equal(clocks.steady.behind, 0);
   });
 
+  it('tells the time to who takes its functions alone', () => {
+    const { now, elapsed } = new Clocks().steady;
+    assert.deepEqual([now(), elapsed()], [START + 5, 5]);
+  });
+
   it('goes on by itself when the wall clock is set back, says so once, and again the next time', () => {
     const clocks = new Clocks();
     const before = clocks.steady.now();
