@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ruleKey, runKey } from '../../services/control-plane/ruleset/rule-key.ts';
 import { Replica, type Reply } from '../support/control-plane.ts';
 import { Etcd } from '../support/etcd.ts';
 import { Processes, until } from '../support/processes.ts';
+import { report } from '../support/report.ts';
 
 const abort = { abort: { httpStatus: 503 } };
 const RAILS = {
@@ -191,6 +193,26 @@ describe('API: guardrails', function () {
       const again = await one.put('each', spec('each'));
       assert.equal(again.body.result, 'configured');
       assert.ok((again.body.proxies as string[]).includes('each-a0') && !(again.body.proxies as string[]).includes('each-a1'));
+    });
+
+    it('the choice outlives the end: what others report counts for nothing, and the history says whom it was for', async () => {
+      const where = (name: string) => ({ proxy: name, headers: { 'x-hfi-namespace': 'each', 'x-hfi-labels': 'app=each-z' } });
+      for (const name of ['each-z1', 'each-z2']) await versionOf(name, 'each', one, 'app=each-z');
+      const selector = { namespace: 'each', service: 'each-z' };
+      const applied = await one.put('each', { selector, rules: [{ fault: { ...abort, duration_seconds: 1 } }] });
+      assert.deepEqual(applied.body.proxies, ['each-z1'], applied.text);
+      const { appliedAt } = (applied.body.policy as { metadata: { appliedAt: string } }).metadata;
+      type Shown = { status: { end: object | null; chosen: string[] | null } };
+      const shown = async () => (await two.ask('GET', '/v1/policies/each')).body as unknown as Shown;
+      await until(async () => (await shown()).status.end !== null, 'its end is written');
+      assert.deepEqual((await shown()).status.chosen, ['each-z1']);
+      const key = ruleKey(runKey('each', Date.parse(appliedAt)), 0);
+      assert.equal((await report(two, [{ key, injected: 3 }], where('each-z2'))).status, 204);
+      assert.equal((await report(two, [{ key, injected: 2 }], where('each-z1'))).status, 204);
+      const { total } = (await two.ask('GET', '/v1/policies/each/counts')).body as { total: { injected: number } };
+      assert.equal(total.injected, 2);
+      const { items } = (await two.ask('GET', '/v1/history?policy=each&limit=1')).body as unknown as { items: Shown[] };
+      assert.deepEqual(items[0]?.status.chosen, ['each-z1']);
     });
 
     it('the choice outlives the replica that made it', async () => {

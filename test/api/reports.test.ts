@@ -94,10 +94,10 @@ describe('API: reports', function () {
     await report(one, [{ key, injected: 3, dice: 4 }], { proxy: 'proxy-2' });
     const counts = await countsOf(one, 'sums');
     assert.deepEqual(counts.total, {
-      matched: 108 + 6 + 7 + 8 + 9 + 10 + 11 + 12 + 13 + 14 + 4,
+      matched: 108 + 6 + 7 + 8 + 9 + 10 + 11 + 12 + 13 + 14 + 15 + 4,
       injected: 108,
       kinds: { abort: 1, delay: 2, reset: 3, request: 4, response: 5 },
-      skipped: { dice: 10, turn: 7, limit: 8, window: 9, shadow: 10, overflow: 11, lease: 12, halt: 13, status: 14 },
+      skipped: { dice: 10, turn: 7, limit: 8, window: 9, shadow: 10, overflow: 11, lease: 12, halt: 13, status: 14, budget: 15 },
     });
     assert.deepEqual(
       counts.rules.map(({ name, counts: { injected } }) => [name, injected]),

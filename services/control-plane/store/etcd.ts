@@ -138,10 +138,11 @@ export class EtcdStore implements Store {
   }
 
   async end(base: StoredPolicy, end: End, origin: Origin): Promise<Outcome<StoredPolicy>> {
-    const { policy, createdAt, appliedAt } = base;
+    const { policy, createdAt, appliedAt, chosen } = base;
     const name = policy.metadata.name;
     const ended = { ...end, by: origin.actor };
-    const value: PolicyValue = { policy, createdAt, appliedAt, ended };
+    // Late reports are judged by whom it was for.
+    const value: PolicyValue = { policy, createdAt, appliedAt, ...(chosen === undefined ? {} : { chosen }), ended };
     // Without keep-alive: it sweeps away what the history has by now.
     const { ID: lease } = await asked(this.#client.leases.leaseGrant({ TTL: this.#options.keepEndedSeconds }));
     const result = await this.#ifAt(

@@ -147,10 +147,10 @@ type WaitingValue = Pick<WaitingRun, 'policy' | 'appliedAt'>;
 
 /** What puts a run into the history, where it waits for its result. */
 export function intoHistory(run: StoredPolicy, ended: WrittenEnd): IRequestOp[] {
-  const { policy, createdAt, appliedAt, revision } = run;
+  const { policy, createdAt, appliedAt, chosen, revision } = run;
   const { name } = policy.metadata;
   const id = timedId(ended.at, `${name}-${revision}`);
-  const value: PastRunValue = { policy, createdAt, appliedAt, revision, ended, result: null };
+  const value: PastRunValue = { policy, createdAt, appliedAt, ...(chosen === undefined ? {} : { chosen }), revision, ended, result: null };
   const waiting: WaitingValue = { policy: name, appliedAt };
   return [
     { request_put: { key: Buffer.from(`${ENDED}${id}`), value: encode(value) } },
