@@ -74,6 +74,14 @@ export function total({ epochs, folded: { tallies } }: ProxyCounts): Map<number,
   return allPlus(tallies, ...epochs.values());
 }
 
+/** The epoch of what is left of proxies that are gone. */
+const EPOCH_OF_GONE = 'gone';
+
+/** What proxies that are gone did, put together as if it had been one process of one proxy. */
+export function putTogether(all: readonly ProxyCounts[]): ProxyCounts {
+  return { ...noCounts(), epochs: new Map([[EPOCH_OF_GONE, allPlus(...all.map(total))]]) };
+}
+
 const tallies = z.record(z.string().regex(/^\d{1,5}$/), z.partialRecord(z.enum(COUNTERS), z.int().min(0)));
 
 /** How it is kept in etcd, and told to other replicas. */

@@ -2,9 +2,8 @@ import { NowAndThen } from '../now-and-then.ts';
 import type { Runtime } from '../runtime.ts';
 import type { CountsKey } from '../store/counts-store.ts';
 import type { Counts } from './counts.ts';
-import { noCounts, type ProxyCounts, total } from './proxy-counts.ts';
+import { type ProxyCounts, putTogether } from './proxy-counts.ts';
 import { GONE, type Run } from './run.ts';
-import { allPlus } from './tally.ts';
 
 /** Where proxies' counts are put together (`store/counts-store.ts`). */
 export interface FoldsCounts {
@@ -19,7 +18,6 @@ export const SILENT_MS = 24 * 3_600_000;
 const EVERY_MS = 60_000;
 /** Proxies that are put together at a time, so that etcd has other things to do in between. */
 const AT_A_TIME = 500;
-const EPOCH = 'gone';
 
 /** Puts the counts of proxies that are gone into one sum for each run, so that pods that come and go leave nothing behind. */
 export class Silent {
@@ -62,8 +60,7 @@ export class Silent {
     const known = run.proxies.get(proxy);
     if (known === undefined) return false;
     const gone = run.proxies.get(GONE);
-    const tallies = allPlus(total(known.counts), gone === undefined ? new Map() : total(gone.counts));
-    const sum = { ...noCounts(), epochs: new Map([[EPOCH, tallies]]) };
+    const sum = putTogether(gone === undefined ? [known.counts] : [known.counts, gone.counts]);
     const key = { policy: run.policy, appliedAt: run.appliedAt };
     const revision = await this.#store.fold({ ...key, proxy: GONE }, sum, gone?.kept.revision ?? 0, { ...key, proxy }, known.kept.revision);
     if (revision === undefined) return false;
