@@ -44,15 +44,15 @@ const LONGEST_ANSWER_MS = 10_000;
 /**
  * Keeps policies going until `end`, then deletes them. Without it, when this process or its machine is gone, their leases end them.
  *
- * @returns whether all of them went on to the end
+ * @returns whether all of them went on to the end, and are over with it
  */
 export async function hold(held: readonly Held[], options: HoldOptions): Promise<boolean> {
   const holds = held.map((one) => new Hold(one, options));
   const showing = showStates(holds, options);
   const kept = await Promise.all(holds.map((one) => one.keep()));
   await showing;
-  await Promise.all(holds.map((one) => one.delete()));
-  return kept.every((one) => one);
+  const ended = await Promise.all(holds.map((one) => one.delete()));
+  return [...kept, ...ended].every((one) => one);
 }
 
 async function showStates(holds: readonly Hold[], { show, end }: HoldOptions): Promise<void> {
@@ -145,9 +145,9 @@ class Hold {
     }
   }
 
-  /** Ends it, unless it is another's by now. */
-  async delete(): Promise<void> {
-    if (this.lost) return;
+  /** Ends it, unless it is another's by now. @returns whether nobody has to see to it any more */
+  async delete(): Promise<boolean> {
+    if (this.lost) return true;
     const { name, resourceVersion } = this.#held;
     const { note } = this.#options;
     try {
@@ -157,9 +157,16 @@ class Hold {
       );
       await taken(answer);
       note(`policy/${name} deleted`);
+      return true;
     } catch (error) {
+      if (error instanceof Refusal && error.exit === EXIT.notFound) return true;
+      if (error instanceof Refusal && error.exit === EXIT.refused) {
+        note(`policy/${name} was applied again by somebody else: it stays in force, and this lease does not end it. ${error.message}`);
+        return false;
+      }
       const why = error instanceof Error ? error.message : String(error);
       note(`policy/${name} could not be deleted, its lease ends it within ${Math.ceil(this.#held.leaseMs / 1000)} s: ${why}`);
+      return true;
     }
   }
 }

@@ -55,7 +55,10 @@ interface RolloutProxy {
 export function proxyInWords(
   { name, acknowledged, version, since, reason }: RolloutProxy,
   counted: PolicyCounts['proxies'][number] | undefined,
+  over: boolean,
 ): string {
+  if (over)
+    return `${acknowledged ? 'has ended' : 'not yet  '} ${name}${counted === undefined ? '' : `  ${hitsInWords(counted.counts, 0)}`}`;
   const runs = version === '' ? '' : `  version ${version}${since === null ? '' : ` since ${since}`}`;
   const hits = counted === undefined ? '' : `; ${hitsInWords(counted.counts, counted.perSecond)}`;
   return `${acknowledged ? 'runs it ' : 'not yet '} ${name}${runs}${hits}${reason === null ? '' : `  (${reason})`}`;

@@ -15,6 +15,8 @@ export interface Rollout {
   /** The proxies that it concerns and that nobody hears of at the moment. */
   readonly disconnected: readonly string[];
   readonly incomplete: readonly string[];
+  /** Of a halt: until when proxies may go on of which nobody has heard; null when there can be none. */
+  readonly unheardUntil: string | null;
   /** Milliseconds that were waited. */
   readonly ms: number;
 }
@@ -47,21 +49,20 @@ export async function waitForRollout(
     if (state.done || performance.now() >= deadline) {
       const late = state.proxies.filter(({ acknowledged }) => !acknowledged).map(({ name, reason }) => ({ name, reason }));
       const pending = late.map(({ name, reason }) => (reason === null ? name : `${name} (${reason})`));
-      const { done, selected, acknowledged, disconnected, leases, incomplete } = state;
-      return { done, selected, acknowledged, pending, late, leases, disconnected, incomplete, ms: performance.now() - begun };
+      const { done, selected, acknowledged, disconnected, leases, incomplete, unheardUntil } = state;
+      return { done, selected, acknowledged, pending, late, leases, disconnected, incomplete, unheardUntil, ms: performance.now() - begun };
     }
     if (seconds === 0) await sleep(PAUSE_MS);
   }
 }
 
 /** One line on a rollout. */
-export function inWords({ done, selected, acknowledged, pending, disconnected, incomplete, ms }: Rollout): string {
+export function inWords({ done, selected, acknowledged, pending, disconnected, incomplete, unheardUntil, ms }: Rollout): string {
+  const others = unheardUntil === null ? 'the control plane' : 'proxies that are not heard of';
   const missing = [
     ...(disconnected.length === 0 ? [] : [`; not connected, so not asked: ${disconnected.join(', ')}`]),
     ...(incomplete.length === 0 ? [] : [`; could not ask replica ${incomplete.join(', ')}`]),
   ].join('');
   const count = `acknowledged by ${acknowledged} of ${selected} ${selected === 1 ? 'proxy' : 'proxies'}`;
-  return done
-    ? `${count} in ${Math.round(ms)} ms${missing}`
-    : `${count}; still waiting for ${pending.join(', ') || 'the control plane'}${missing}`;
+  return done ? `${count} in ${Math.round(ms)} ms${missing}` : `${count}; still waiting for ${pending.join(', ') || others}${missing}`;
 }

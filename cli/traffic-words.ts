@@ -7,6 +7,7 @@ export type Traffic = NonNullable<Written['traffic']>;
 /** How many requests a policy would meet, and hit. @param proxies how many it selects */
 export function trafficInWords({ requestsPerSecond, mostHitPerSecond, untold }: Traffic, proxies: number): string {
   if (untold === proxies) return 'how many requests come by there is not known yet: proxies tell it after half a minute';
+  if (requestsPerSecond === 0) return 'no request came by there lately';
   const hit = mostHitPerSecond === 0 ? 'none of them would be hit' : `at most ${few(mostHitPerSecond)} of them would be hit`;
   const rest = untold === 0 ? '' : ` (${untold} of ${proxies} have not told yet)`;
   return `about ${few(requestsPerSecond)} requests a second came by there lately, ${hit}${rest}`;

@@ -19,8 +19,9 @@ export default class Guardrails extends HfiCommand {
     this.use(flags);
     const answer = await taken(await this.client(flags).v1.guardrails.$get());
     if (!answer.configured) this.note('No guardrails are set.');
-    const { namespaces, ...general } = answer.guardrails;
+    const { namespaces, maxInjectionsPerSecond, ...general } = answer.guardrails;
     const rows: Row[] = answer.configured ? rowsOf(namespaces === undefined ? 'everywhere' : 'in each', general) : [];
+    if (maxInjectionsPerSecond !== undefined) rows.push(...rowsOf('all together', { maxInjectionsPerSecond }));
     for (const [name, own] of Object.entries(namespaces ?? {})) {
       const its = rowsOf(name, own);
       rows.push(...(its.length === 0 ? [{ where: name, guardrail: '-', limit: 'allowed' }] : its));

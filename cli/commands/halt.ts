@@ -45,13 +45,19 @@ export default class Halt extends HfiCommand {
     if (this.format !== 'table') {
       const { selected, acknowledged } = rollout;
       const missing = [...new Set([...incomplete, ...rollout.incomplete])].sort();
-      await this.printValue({ result, halt, resourceVersion, selected, acknowledged, open, incomplete: missing });
+      const { unheardUntil } = rollout;
+      await this.printValue({ result, halt, resourceVersion, selected, acknowledged, open, unheardUntil, incomplete: missing });
     }
     this.note(inWords(rollout));
     if (resourceVersion === null)
       warn('etcd does not answer: the halt is tried until it is kept; a replica that starts meanwhile does not know of it');
     for (const name of incomplete) warn(`replica ${name} could not be told of the halt`);
     for (const one of open) warn(`${one.name} ${one.reason}; ${lease(one.leaseEndsAt)}`);
+    if (rollout.unheardUntil !== null) {
+      warn(
+        `a control plane was started or lost a moment ago: proxies that it has not heard of since may go on until ${rollout.unheardUntil} (in ${timeLeft(rollout.unheardUntil)}), when their leases end`,
+      );
+    }
     if (!rollout.done || open.length > 0 || resourceVersion === null) process.exitCode = EXIT.partly;
     if (namespace !== undefined && rollout.selected === 0 && open.length === 0) warn(await nobodyIn(client, namespace));
   }

@@ -4,8 +4,10 @@ import {
   ACTION_KEY,
   FLAG_COUNTED,
   RULE_ACTION,
+  RULE_BYTES,
   RULE_FLAGS,
   RULE_TURNS,
+  TABLE_RULES,
   TURNS_AFTER,
   TURNS_EVERY,
   TURNS_LIMIT,
@@ -29,6 +31,18 @@ const value: usize = memory.data(8, 8);
 
 export function isCounted(rule: usize): bool {
   return (load<u16>(rule + RULE_FLAGS) & FLAG_COUNTED) != 0;
+}
+
+/**
+ * Founds the numbers of a table's rules, which the elected VM does before any other one has the ruleset: the host has no change number for what
+ * isn't there, so of two VMs that founded them with their first matches the second would write over what the first had counted.
+ */
+export function foundNumbers(table: usize, rules: u32): void {
+  const first = block + load<u32>(table + TABLE_RULES);
+  for (let i: u32 = 0; i < rules; i++) {
+    const rule = first + i * RULE_BYTES;
+    if (isCounted(rule) && read(rule) == 0) write(0);
+  }
 }
 
 /** Counts a match of a rule in force. @returns 0 when it is the turn of this one, else what it is skipped as */
@@ -79,7 +93,6 @@ function read(rule: usize): u32 {
     store<u64>(value, load<u64>(resultAt));
     return sharedCas;
   }
-  // Whoever comes second for the first time writes over the first one's: the host has no change number for what isn't there.
   store<u64>(value, 0);
   return 0;
 }

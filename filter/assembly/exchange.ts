@@ -1,6 +1,18 @@
 import { monotonicNs, NS_PER_MS, presentNs, setAnchor } from './clock';
+import { foundNumbers } from './counts';
 import { LOG_INFO, LOG_WARN, logText, resultAt, resultLength, setSharedData, sharedData } from './host';
-import { beginTaking, block, halted, inboundRules, outboundRules, takeOn, taking, takingLength } from './in-force';
+import {
+  beginTaking,
+  block,
+  halted,
+  inboundRules,
+  inboundTable,
+  outboundRules,
+  outboundTable,
+  takeOn,
+  taking,
+  takingLength,
+} from './in-force';
 import { countAccepted, showHalted } from './metrics';
 import { REFUSED_NOT, REFUSED_NOT_YET, REFUSED_TOO_LARGE, refusalText } from './ruleset';
 import { addAscii, addBytes, addNumber, beginText, textLength, textStart } from './text';
@@ -145,6 +157,8 @@ function taken(reason: u32, length: u32): u32 {
   }
   memory.copy(loadedVersion, takingVersion, VERSION_BYTES);
   if (!received) return reason;
+  foundNumbers(inboundTable, inboundRules);
+  foundNumbers(outboundTable, outboundRules);
   countAccepted();
   showHalted(halted);
   beginText();

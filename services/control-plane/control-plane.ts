@@ -23,6 +23,7 @@ import { filterModuleAt } from './explain/filter-module.ts';
 import { Budget } from './fleet/budget.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { Halts } from './fleet/halts.ts';
+import { Unheard } from './fleet/unheard.ts';
 import { Guard } from './guardrails/guard.ts';
 import { makeLifecycle } from './lifecycle/lifecycle.ts';
 import { injectedEnough } from './lifecycle/stop-reasons.ts';
@@ -126,6 +127,7 @@ export function makeControlPlane(surroundings: Surroundings): ControlPlane {
       counting.counts.change(changes);
       stopConditions.change(changes);
       fleet.change(changes);
+      unheard.look(follower.replicas.keys());
       if (!followed) return;
       for (const change of changes) {
         tell(eventOf(change));
@@ -221,6 +223,13 @@ export function makeControlPlane(surroundings: Surroundings): ControlPlane {
     leftOut: (policies) => log.error({ policies }, 'policies are left out: with them a ruleset would be larger than a filter takes'),
     ended: (stored) => void lifecycle.ending.over(stored),
   });
+  const unheard = new Unheard({
+    runtime,
+    policies: () => follower.policies.values(),
+    *leases() {
+      for (const { hello } of fleet.proxies) yield hello.leaseMs;
+    },
+  });
   const fleetEvents = new FleetEvents(
     runtime,
     () => standing(fleet.proxies, runtime.clock.now()),
@@ -250,6 +259,7 @@ export function makeControlPlane(surroundings: Surroundings): ControlPlane {
     fleet,
     counts: counting.counts,
     stopConditions,
+    unheard,
     halts,
     haltStore,
     peers,

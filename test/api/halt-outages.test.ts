@@ -99,6 +99,45 @@ describe('API: halt while etcd is away', function () {
     assert.equal((await near.put('q', forDemo)).status, 201);
   });
 
+  it('takes an issued token that it remembers, at once, and shows it how far it is; nothing else does', async () => {
+    const { body } = await near.ask('POST', '/v1/tokens', { body: { name: 'on-call', role: 'editor' } });
+    const headers = { authorization: `Bearer ${body.token}` };
+    const asked = (method: string, path: string, more: object = {}) => near.ask(method, path, { role: 'none', headers, ...more });
+    await until(async () => (await asked('GET', '/v1/status')).status === 200, 'the token is known');
+    await etcd.kill();
+    await until(async () => {
+      const refused = await asked('PUT', '/v1/policies/q', { body: { metadata: { name: 'q' }, spec: forDemo } });
+      assert.equal(refused.status, 503, refused.text);
+      return /^Your token can not be checked: .*\. Nothing was done\.$/.test(String(refused.body.detail));
+    }, 'the copy of the tokens is too old for a change');
+    const begun = performance.now();
+    const reply = await asked('POST', '/v1/halt', { body: { reason: 'by the one on call' } });
+    assert.deepEqual([reply.status, reply.body.result, (reply.body.halt as HaltShown).by.name], [202, 'halted', 'on-call'], reply.text);
+    assert.ok(performance.now() - begun < 1000, `${performance.now() - begun} ms`);
+    assert.equal((await asked('GET', '/v1/rollout?halted=true&revision=0')).status, 200);
+    const unknown = await near.ask('POST', '/v1/halt', { role: 'none', headers: { authorization: 'Bearer hfi_nobody_0123456789abcdef' } });
+    assert.ok([401, 503].includes(unknown.status), unknown.text);
+  });
+
+  it('after a restart of a replica says until when proxies may go on that it has not heard of', async () => {
+    await near.kill('SIGKILL');
+    await far.kill('SIGKILL');
+    const begun = Date.now();
+    near = await Replica.start(processes, etcd.url, { replica: 'near' });
+    await near.poll({ name: 'came-back' });
+    const { body } = await halt(near);
+    const rollout = async (namespace = '') =>
+      (await near.ask('GET', `/v1/rollout?halted=true&revision=${body.resourceVersion}${namespace}`)).body as {
+        done: boolean;
+        unheardUntil: string | null;
+      };
+    const { done, unheardUntil } = await rollout();
+    assert.equal(done, false);
+    const left = Date.parse(unheardUntil ?? '') - begun;
+    assert.ok(left > 59_000 && left < 70_000, `${left} ms`);
+    assert.equal((await rollout('&namespace=elsewhere')).unheardUntil, null, 'no policy names it');
+  });
+
   it('sticks also when the replica that was asked dies before etcd is back', async () => {
     await etcd.kill();
     assert.equal((await halt(far, 'asked at far')).status, 202);

@@ -64,7 +64,7 @@ describe('API: issued tokens', function () {
   it('is said once: neither the list, the audit, etcd nor the log has it', async () => {
     const { token } = await make('secret', 'editor');
     await until(async () => (await statusAt(two, token)) === 200, 'it is known', 1000);
-    const secret = token.slice(token.lastIndexOf('_') + 1);
+    const secret = token.slice('hfi_secret_'.length);
     const { stdout } = await etcdKeys();
     for (const text of [
       (await one.ask('GET', '/v1/tokens')).text,

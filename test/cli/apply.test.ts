@@ -285,6 +285,11 @@ describe('hfi policy apply', function () {
       assert.deepEqual(await names(), ['waited']);
     });
 
+    it('has another name, which kubectl gives it', async () => {
+      const { code, stdout } = await apply(['-f', '-', '--dry-run=server'], policyText('later'));
+      assert.deepEqual([code, stdout], [0, 'policy/later created (dry run)\n']);
+    });
+
     it('does not go with --dry-run', async () => {
       const { code, stderr } = await apply(['-f', '-', '--wait', '--dry-run'], policyText('x'));
       assert.equal(code, 2);

@@ -153,6 +153,18 @@ describe('hfi policy apply --hold', function () {
     assert.equal((await get('one'))?.status.phase, 'active');
   });
 
+  it('at Ctrl-C says that what somebody else applied in its place stays in force', async () => {
+    const held = hold(['one'], '--lease', '1m');
+    await held.applied();
+    await stack.server.put('one', { rules: [{ fault: { abort: { httpStatus: 500 } } }] });
+    held.child.kill('SIGINT');
+    await held.ended();
+    assert.equal(held.code, 1);
+    assert.match(held.stderr, /^policy\/one was applied again by somebody else: it stays in force, and this lease does not end it\./m);
+    assert.equal((await get('one'))?.status.phase, 'active');
+    await stack.server.ask('DELETE', '/v1/policies/one');
+  });
+
   it('holds on while the control plane restarts', async () => {
     const held = hold(['one'], '--lease', '30s');
     await held.applied();
@@ -222,6 +234,16 @@ describe('hfi policy apply --hold', function () {
       const json = await stack.hfi(['policy', 'describe', 'past', '-o', 'json']);
       assert.deepEqual(misfits('policy-describe', JSON.parse(json.stdout)), []);
       assert.equal((await stack.hfi(['policy', 'describe', 'never'])).code, 4);
+    });
+
+    it('hfi policy wait does not wait for a proxy to run it', async () => {
+      await stack.hfi(['policy', 'apply', '-f', '-', '--duration-seconds', '1'], { stdin: policyText('soon-over') });
+      await until(async () => (await get('soon-over'))?.status.phase === 'ended', 'it has ended', 5000);
+      const { code, stderr } = await stack.hfi(['policy', 'wait', 'soon-over', '--for', 'acknowledged']);
+      assert.equal(code, 1);
+      assert.match(stderr, /policy\/soon-over has ended: no proxy is to run it any more/);
+      const { stdout } = await stack.hfi(['policy', 'describe', 'soon-over']);
+      assert.match(stdout, /^Proxies {4}\d+ of \d+ run it no more$/m);
     });
 
     it('that it hit nothing is said by history, describe and audit, and by no exit code', async () => {

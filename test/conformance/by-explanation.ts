@@ -42,7 +42,7 @@ function sceneOf({ policies, identity, afterMs, direction, request }: Trial): Pa
     over: () => new Set(),
     guard: (entry) => entry,
     halted: undefined,
-    proxy: { ...identity, name: null, running: null },
+    proxy: { ...identity, name: null, running: null, wanted: null },
     direction,
     asked: asEnvoyHands(asked, direction, 'x'),
     now: NOW,

@@ -69,7 +69,7 @@ describe('explain: equals the oracle', () => {
             over: () => new Set(),
             guard: (entry) => entry,
             halted: undefined,
-            proxy: { ...place, name: null, running: null },
+            proxy: { ...place, name: null, running: null, wanted: null },
             direction,
             asked: asEnvoyHands(request as Parameters<typeof asEnvoyHands>[0], direction, 'x'),
             now: NOW,

@@ -57,6 +57,23 @@ describe('filter: turns', () => {
     assert.deepEqual(hits(envoy, 4), [1]);
   });
 
+  it('are founded with the ruleset, once, so that two workers with their first matches at the same moment lose none', () => {
+    const envoy = new Envoy(2);
+    const numbers = (): string[] =>
+      [...envoy.process.shared].filter(([key]) => key.startsWith('hfi/n/')).map(([, { value }]) => Buffer.from(value).toString('hex'));
+    const policy = counted({ every: 2 });
+    envoy.serve([policy, made('z', { rules: [{ fault: { abort: { httpStatus: 500 } } }] })], 1000);
+    assert.deepEqual(numbers(), ['0000000000000000']);
+    assert.deepEqual(hits(envoy, 3), [2]);
+    envoy.serve([policy], 1000);
+    assert.deepEqual(
+      numbers(),
+      ['0300000001000000'].map(() => numbers()[0]),
+      'what was counted stays',
+    );
+    assert.deepEqual(hits(envoy, 1), [1]);
+  });
+
   it('begin anew when the proxy restarts', () => {
     const policy = counted({ limit: 1 });
     const before = new Envoy();

@@ -76,7 +76,7 @@ describe('explain: when time runs out', () => {
     over: () => new Set(),
     guard: (entry) => entry,
     halted: undefined,
-    proxy: { namespace: 'demo', workload: '', labels: {}, name: null, running: null },
+    proxy: { namespace: 'demo', workload: '', labels: {}, name: null, running: null, wanted: null },
     direction: 'inbound',
     asked: asEnvoyHands(requestSchema.parse({}), 'inbound', 'x'),
     now: 0,

@@ -84,6 +84,8 @@ export default class PolicyApply extends HfiCommand {
   };
 
   async run(): Promise<void> {
+    // As kubectl has it; it is always the server that is asked.
+    this.argv = this.argv.map((word) => (word === '--dry-run=server' ? '--dry-run' : word));
     const { flags } = await this.parse(PolicyApply);
     this.use(flags);
     const timeoutMs = durationMs('timeout', flags.timeout);

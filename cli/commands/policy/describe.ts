@@ -27,7 +27,8 @@ export default class PolicyDescribe extends HfiCommand {
     for (const halt of halts) this.say(`HALTED     ${haltInWords(halt)}; ${resumeCommand(halt)} lets it go on`);
     const ended = endInWords(status);
     if (ended !== undefined) this.say(`Ended      ${ended}`);
-    if (status.lease !== null) this.say(`Lease      ${spec.lease}, until ${status.lease.until} (${timeLeft(status.lease.until)})`);
+    const over = status.state === 'ended';
+    if (status.lease !== null && !over) this.say(`Lease      ${spec.lease}, until ${status.lease.until} (${timeLeft(status.lease.until)})`);
     spec.stopWhen?.forEach((condition, i) => {
       const standing = stops?.conditions.find(({ index }) => index === i);
       this.say(
@@ -46,15 +47,15 @@ export default class PolicyDescribe extends HfiCommand {
     });
     for (const why of status.heldBack) this.say(`Held back  ${why}`);
     const total = counts?.total ?? status.result?.total;
-    if (total !== undefined) this.say(`Injected   ${hitsInWords(total, counts?.perSecond ?? 0)}`);
+    if (total !== undefined) this.say(`Injected   ${hitsInWords(total, over ? 0 : (counts?.perSecond ?? 0))}`);
     if (rollout === null || counts === null) return;
     const only = status.chosen === null ? '' : ', and it is for no others (hfi guardrails)';
-    this.say(`Proxies    ${rollout.acknowledged} of ${rollout.selected} run it${only}`);
+    this.say(`Proxies    ${rollout.acknowledged} of ${rollout.selected} run it${over ? ' no more' : only}`);
     const counted = new Map(counts.proxies.map((proxy) => [proxy.name, proxy]));
-    for (const proxy of rollout.proxies) this.say(`  ${proxyInWords(proxy, counted.get(proxy.name))}`);
+    for (const proxy of rollout.proxies) this.say(`  ${proxyInWords(proxy, counted.get(proxy.name), over)}`);
     const connected = new Set(rollout.proxies.map(({ name }) => name));
     for (const proxy of counts.proxies) {
-      if (!connected.has(proxy.name)) this.say(`  gone     ${proxy.name}  ${hitsInWords(proxy.counts, proxy.perSecond)}`);
+      if (!connected.has(proxy.name)) this.say(`  gone     ${proxy.name}  ${hitsInWords(proxy.counts, over ? 0 : proxy.perSecond)}`);
     }
     for (const { name, uncounted } of counts.proxies) {
       if (uncounted > 0) this.note(`warning: ${name} had no room to count ${uncounted} requests by rule; its counts are too small`);

@@ -49,6 +49,7 @@ export default class PolicyWait extends HfiCommand {
   private async until(flags: TargetFlags, name: string, goal: Goal, deadline: number): Promise<string> {
     const policy = await this.policy(flags, name);
     if (goal.kind === 'acknowledged') {
+      if (policy.status.state === 'ended') throw new Failure(`policy/${name} has ended: no proxy is to run it any more.`, EXIT.refused);
       const rollout = await waitForRollout(this.target(flags), policy.metadata.resourceVersion, name, deadline);
       if (rollout.done) return inWords(rollout);
       throw new Failure(`policy/${name} is ${inWords(rollout)}.`, EXIT.refused);

@@ -35,7 +35,7 @@ export type Trust =
   | 'current'
   /** As old as the copy of the policies that is served to proxies. */
   | 'served'
-  /** Whatever is remembered, when etcd can't be asked: for what only ever makes things safer. */
+  /** Whatever is remembered when the copy is older: for what only ever makes things safer, as a halt does. */
   | 'remembered';
 
 export interface TokensOptions {
@@ -115,12 +115,9 @@ export class Tokens {
     const { issued, copyAge, served, ask } = this.#options;
     const remembered = issued.get(name);
     if (trust === 'served' ? served() : copyAge() <= CURRENT_MS) return remembered;
-    try {
-      return await ask(name);
-    } catch (error) {
-      if (trust === 'remembered' && remembered !== undefined) return remembered;
-      throw error;
-    }
+    // Without asking first: who wants to halt is in a hurry.
+    if (trust === 'remembered' && remembered !== undefined) return remembered;
+    return ask(name);
   }
 
   #judge(stored: StoredToken | undefined, digest: Buffer): Found {

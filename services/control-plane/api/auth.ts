@@ -28,6 +28,10 @@ export function only(roles: readonly Role[], budget: Budget | undefined, trust: 
 
 export const readers = only(READERS, 'reads');
 export const writers = only(WRITERS, undefined);
+/** Who may halt. A token that was taken back a moment ago, where etcd can't say so, does no harm with it. */
+export const halters = only(WRITERS, undefined, 'remembered');
+/** Who may see how far a halt is. */
+export const onlookers = only(READERS, 'reads', 'remembered');
 export const admins = only(ADMINS, undefined);
 
 /** Proxies that poll. */

@@ -160,7 +160,7 @@ function ofDescribed({ namespace, workload, service, labels }: Exclude<Question[
   const identity = { namespace, workload, labels };
   const named = service === undefined || canonicalService({ ...identity, workload: '' }) === service;
   const added = named ? {} : { 'service.istio.io/canonical-name': service };
-  return { ...identity, labels: { ...labels, ...added }, name: null, running: null };
+  return { ...identity, labels: { ...labels, ...added }, name: null, running: null, wanted: null };
 }
 
 /** @throws Problem `not-found` */
@@ -176,9 +176,9 @@ async function connected(parts: Parts, wanted: string, c: Context<Env>): Promise
     const hint = near === undefined ? '' : ` Did you mean ${JSON.stringify(near)}?`;
     throw new Problem('not-found', `No proxy ${JSON.stringify(wanted)} is known.${hint}`);
   }
-  const { namespace, workload, labels, version, unreadable } = found;
+  const { namespace, workload, labels, version, wanted: shouldRun, unreadable } = found;
   // Whom nothing may select has no namespace for the fleet either.
-  return { namespace: unreadable.length > 0 ? '' : namespace, workload, labels, name: found.name, running: version };
+  return { namespace: unreadable.length > 0 ? '' : namespace, workload, labels, name: found.name, running: version, wanted: shouldRun };
 }
 
 /** Istio's name of a sidecar is `sidecar~<ip>~<pod>.<namespace>~<domain>`. @returns its pod, with the namespace and without */

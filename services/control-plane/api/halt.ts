@@ -4,7 +4,7 @@ import type { Context } from 'hono';
 import { DNS_LABEL } from '../../policy/schema.ts';
 import type { Scope } from '../access/caller.ts';
 import { inWords, mayHalt, seesHalt } from '../access/scope.ts';
-import { admins, readers, writers } from './auth.ts';
+import { admins, halters, readers } from './auth.ts';
 import { check, readBody } from './body.ts';
 import type { Env } from './env.ts';
 import { asResource, haltResource } from './halt-resource.ts';
@@ -69,7 +69,7 @@ export function haltRoutes(parts: Parts) {
     summary: 'Stops all injection at once, of everything or of a namespace, and refuses policies until it is resumed. Works without etcd.',
     tags: TAG,
     security: SECURED,
-    middleware: [writers(parts.tokens)] as const,
+    middleware: [halters(parts.tokens)] as const,
     request: { query: z.strictObject({ scope: scopeParam }), body: { required: false, content: { 'application/json': { schema: body } } } },
     responses: {
       200: { description: 'Halted, and kept.', content: { 'application/json': { schema: halted } } },

@@ -3,6 +3,7 @@ import type { Caller, Role } from '../access/caller.ts';
 import { isFromSidecar, workloadOf } from '../access/certificate.ts';
 import { inWords, seesNamespace } from '../access/scope.ts';
 import type { Budget, Tokens, Trust } from '../access/tokens.ts';
+import { StoreUnavailable } from '../store/store.ts';
 import type { Asking } from './asking.ts';
 import { Problem } from './problem.ts';
 
@@ -64,11 +65,18 @@ function spender(asking: Asking, { name }: Caller, budget: Budget): string {
  * Whose token a request carries. What was presented is never repeated. An unknown token, a revoked one and one that is wrong by a character
  * are not told apart; an expired one is, for whoever sends it has it.
  *
- * @throws Problem `unauthenticated`, `forbidden`; StoreUnavailable, ReviewUnavailable
+ * @throws Problem `unauthenticated`, `forbidden`, `store-unavailable`; ReviewUnavailable
  */
 export async function identified(asking: Asking, tokens: Tokens, trust: Trust): Promise<Caller> {
   asking.proof ??= tokens.proofOf(presentedIn(asking));
-  const found = await tokens.find(asking.proof, trust);
+  const found = await tokens.find(asking.proof, trust).catch((error: unknown) => {
+    if (!(error instanceof StoreUnavailable)) throw error;
+    // Before anything was begun.
+    throw new Problem('store-unavailable', `Your token can not be checked: ${error.message}. Nothing was done.`, {
+      retryAfter: 1,
+      cause: error,
+    });
+  });
   if (found.kind === 'known') return found.caller;
   if (found.kind === 'without-role') throw new Problem('forbidden', `The Kubernetes user ${JSON.stringify(found.name)} has no role here.`);
   throw new Problem(

@@ -5,6 +5,7 @@ import type { Events } from '../events/events.ts';
 import type { FilterModule } from '../explain/filter-module.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Halts } from '../fleet/halts.ts';
+import type { Unheard } from '../fleet/unheard.ts';
 import type { Guard } from '../guardrails/guard.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Peers } from '../replicas/peers.ts';
@@ -37,6 +38,7 @@ export interface Parts {
   readonly fleet: Fleet;
   readonly counts: Counts;
   readonly stopConditions: Pick<StopConditions, 'over' | 'standing' | 'check'>;
+  readonly unheard: Pick<Unheard, 'until'>;
   readonly halts: Halts;
   readonly haltStore: HaltStore;
   readonly peers: Peers;

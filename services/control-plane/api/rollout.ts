@@ -3,7 +3,7 @@ import type { Caller } from '../access/caller.ts';
 import { seesNamespace, seesPolicy } from '../access/scope.ts';
 import { type Rollout, type RolloutView, rollout, rolloutNow } from '../fleet/rollout.ts';
 import { pause } from '../runtime.ts';
-import { readers } from './auth.ts';
+import { onlookers } from './auth.ts';
 import type { Env } from './env.ts';
 import type { Parts } from './parts.ts';
 import { Problem, refusals } from './problem.ts';
@@ -34,6 +34,12 @@ const rolloutResource = z
     leases: z
       .array(z.object({ name: z.string(), endsAt: z.iso.datetime() }))
       .describe('Of the proxies that have not acknowledged, connected or not: until when they may go on with what they run.'),
+    unheardUntil: z.iso
+      .datetime()
+      .nullable()
+      .describe(
+        'Of a halt: a replica was started or lost so lately that proxies of which none has heard since may go on until then with what was applied before; null when there can be none.',
+      ),
     incomplete: z.array(z.string()).describe('Replicas that could not be asked.'),
   })
   .openapi('Rollout');
@@ -55,7 +61,7 @@ export function rolloutRoutes(parts: Parts) {
     summary: 'Whether the connected proxies run what they should at a revision; with `Prefer: wait=N` answered when they do.',
     tags: ['proxies'],
     security: [{ bearer: [] }],
-    middleware: [readers(parts.tokens)] as const,
+    middleware: [onlookers(parts.tokens)] as const,
     request: {
       query: z.strictObject({
         revision: z.coerce.number().int().min(0).describe('The `resourceVersion` that a change answered.'),
@@ -83,6 +89,7 @@ export function rolloutRoutes(parts: Parts) {
       const stored = parts.copy.policies.get(name);
       return stored !== undefined && seesPolicy(caller, stored.policy) ? stored : undefined;
     },
+    unheard: (namespace) => parts.unheard.until(namespace),
     sees: (namespace) => seesNamespace(caller, namespace),
   });
 
@@ -127,9 +134,10 @@ export function rolloutRoutes(parts: Parts) {
 
 type Own = Omit<RolloutResource, 'incomplete'>;
 
-function shown({ proxies, disconnected, leases, ...rest }: Rollout): Own {
+function shown({ proxies, disconnected, leases, unheardUntil, ...rest }: Rollout): Own {
   return {
     ...rest,
+    unheardUntil: unheardUntil === null ? null : new Date(unheardUntil).toISOString(),
     leases: leases.map(({ name, endsAt }) => ({ name, endsAt: new Date(endsAt).toISOString() })),
     proxies: proxies.map(({ since, lastSeen, ...proxy }) => ({
       ...proxy,
@@ -164,9 +172,11 @@ function together(own: Own, others: readonly Own[], incomplete: readonly string[
   for (const { name, endsAt } of [own, ...others].flatMap((answer) => answer.leases)) {
     if (!done.has(name) && endsAt > (leases.get(name) ?? '')) leases.set(name, endsAt);
   }
+  const unheard = [own, ...others].flatMap(({ unheardUntil }) => unheardUntil ?? []).sort();
   return {
     revision: own.revision,
-    done: [own, ...others].every((answer) => answer.seen) && acknowledged === proxies.length && incomplete.length === 0,
+    done:
+      [own, ...others].every((answer) => answer.seen) && acknowledged === proxies.length && incomplete.length === 0 && unheard.length === 0,
     seen: [own, ...others].every((answer) => answer.seen),
     selected: proxies.length,
     acknowledged,
@@ -174,6 +184,7 @@ function together(own: Own, others: readonly Own[], incomplete: readonly string[
     // One that another replica holds has moved there.
     disconnected: [...new Set([own, ...others].flatMap((answer) => answer.disconnected))].filter((name) => !byName.has(name)).sort(),
     leases: [...leases].map(([name, endsAt]) => ({ name, endsAt })).sort((a, b) => (a.name < b.name ? -1 : 1)),
+    unheardUntil: unheard.at(-1) ?? null,
     incomplete: [...incomplete],
   };
 }

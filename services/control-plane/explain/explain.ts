@@ -35,7 +35,12 @@ export interface Scene {
   readonly guard: CompilerGuard;
   /** The halt that is over the proxy, in words. */
   readonly halted: string | undefined;
-  readonly proxy: Identity & { readonly name: string | null; readonly running: string | null };
+  readonly proxy: Identity & {
+    readonly name: string | null;
+    readonly running: string | null;
+    /** What its replica wants it to run. */
+    readonly wanted: string | null;
+  };
   readonly direction: Direction;
   readonly asked: Asked;
   /** The control plane's clock, in milliseconds since the epoch. */
@@ -104,10 +109,15 @@ export async function explain(runtime: Runtime, filter: FilterModule, scene: Sce
       reason: beyondPolicies(proxy),
     },
     filter: { sha256: filter.sha256 },
-    ruleset: { version: ruleset?.version ?? null, running: proxy.running },
+    ruleset: { version: (isAsIs(scene) ? proxy.wanted : null) ?? ruleset?.version ?? null, running: proxy.running },
     policies: shown,
     omitted: { policies: all.length - shown.length, rules: rules.length - listed.length },
   };
+}
+
+/** Whether it is about the policies in force, so that its replica knows the version, with the halt and the budget that belong to it. */
+function isAsIs({ policies }: Scene): boolean {
+  return policies.every(({ given }) => !given);
 }
 
 /** What the proxy would run, compiled as for the fleet; undefined when that takes too long for a question. */

@@ -36,6 +36,8 @@ export interface Rollout {
   readonly disconnected: readonly string[];
   /** Those that this replica knows of and that have not ended. */
   readonly leases: readonly OpenLease[];
+  /** Of a halt: until when proxies of which no replica has heard may go on, in milliseconds since the epoch; null when there can be none. */
+  readonly unheardUntil: number | null;
 }
 
 /** What a replica knows when it is asked for a rollout. */
@@ -45,6 +47,8 @@ export interface RolloutView {
   /** The newest revision that this replica has seen completely. */
   readonly seen: () => number;
   readonly policy: (name: string) => StoredPolicy | undefined;
+  /** Until when proxies may go on of which no replica has heard. */
+  readonly unheard: (namespace: string | undefined) => number | undefined;
   /** Whether proxies of a namespace may be told of. */
   readonly sees: (namespace: string) => boolean;
 }
@@ -92,15 +96,17 @@ export function rolloutNow(view: RolloutView, change: Change): Rollout {
   proxies.sort((a, b) => (a.name < b.name ? -1 : 1));
   const acknowledged = proxies.filter((proxy) => proxy.acknowledged).length;
   const seen = view.seen() >= change.revision;
+  const unheardUntil = (change.halted === true ? view.unheard(change.namespace) : undefined) ?? null;
   return {
     revision: change.revision,
     seen,
-    done: seen && acknowledged === proxies.length,
+    done: seen && acknowledged === proxies.length && unheardUntil === null,
     selected: proxies.length,
     acknowledged,
     proxies,
     disconnected: disconnected.sort(),
     leases,
+    unheardUntil,
   };
 }
 
