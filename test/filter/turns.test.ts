@@ -62,7 +62,7 @@ describe('filter: turns', () => {
     const numbers = (): string[] =>
       [...envoy.process.shared].filter(([key]) => key.startsWith('hfi/n/')).map(([, { value }]) => Buffer.from(value).toString('hex'));
     const policy = counted({ every: 2 });
-    envoy.serve([policy, made('z', { rules: [{ fault: { abort: { httpStatus: 500 } } }] })], 1000);
+    envoy.serve([policy, made('z', { rules: [{ match: { path: { exact: '/never' } }, fault: { abort: { httpStatus: 500 } } }] })], 1000);
     assert.deepEqual(numbers(), ['0000000000000000']);
     assert.deepEqual(hits(envoy, 3), [2]);
     envoy.serve([policy], 1000);
