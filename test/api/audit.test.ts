@@ -209,20 +209,29 @@ describe('API: the chain of the audit', function () {
     const etcd = await Etcd.start(processes);
     const keys = new EtcdKeys(etcd.url);
     const replicas = await Promise.all(['one', 'two'].map((replica) => Replica.start(processes, etcd.url, { replica })));
-    await Promise.all(
-      replicas.flatMap((replica, r) =>
-        Array.from({ length: 8 }, async (_, writer) => {
-          for (let i = 0; i < 25; i++) assert.ok((await replica.put(`policy-${r}-${writer}`, { ...spec, priority: i })).status < 300);
-        }),
-      ),
-    );
-    await sealed(keys);
+    const write = (round: number) =>
+      Promise.all(
+        replicas.flatMap((replica, r) =>
+          Array.from({ length: 8 }, async (_, writer) => {
+            for (let i = 0; i < 25; i++) {
+              const reply = await replica.put(`policy-${r}-${writer}`, { ...spec, priority: round * 25 + i });
+              assert.ok(reply.status < 300, reply.text);
+            }
+          }),
+        ),
+      );
+    let rounds = 0;
+    // Who seals is a matter of chance: one that is a little faster may do all of it for a while.
+    await until(async () => {
+      await write(rounds++);
+      await sealed(keys);
+      const makers = new Set((await keys.under(SEALS)).map(({ value }) => JSON.parse(value).replica));
+      return makers.size === 2;
+    }, 'both have made seals');
     for (const replica of replicas) {
       const found = await verify(replica);
-      assert.deepEqual([found.findings, found.entries], [[], 400]);
+      assert.deepEqual([found.findings, found.entries], [[], 400 * rounds]);
     }
-    const makers = new Set((await keys.under(SEALS)).map(({ value }) => JSON.parse(value).replica));
-    assert.deepEqual([...makers].sort(), ['one', 'two']);
     await Promise.all(replicas.map((replica) => replica.kill()));
   });
 

@@ -216,11 +216,12 @@ export class EtcdAuditLog implements AuditLog {
     return (await asked(this.#client.keys.txn({ compare, success }))).succeeded;
   }
 
-  /** Reads several ranges at one moment. */
-  async #ranges(ranges: readonly IRangeRequest[]): Promise<IKeyValue[][]> {
-    if (ranges.length === 0) return [];
-    const result = await asked(this.#client.keys.txn({ compare: [], success: ranges.map((request_range) => ({ request_range })) }));
-    return result.responses.map(({ response_range }) => response_range.kvs);
+  /** Reads several ranges as of one moment. In no transaction: etcd 3.5.1 panics when who asked for one that only reads is gone before it is read. */
+  async #ranges([first, ...others]: readonly IRangeRequest[]): Promise<IKeyValue[][]> {
+    if (first === undefined) return [];
+    const { kvs, header } = await asked(this.#client.keys.range(first));
+    const rest = await Promise.all(others.map((range) => asked(this.#client.keys.range({ ...range, revision: header.revision }))));
+    return [kvs, ...rest.map((found) => found.kvs)];
   }
 }
 

@@ -65,7 +65,7 @@ export class EtcdStore implements Store {
   }
 
   async get(name: string): Promise<StoredPolicy | undefined> {
-    // No transaction: an etcd that is full may refuse even those that only read (3.5 does).
+    // No transaction: an etcd that is full may refuse even those that only read (3.5 does), and 3.5.1 panics when who asked for one is gone.
     const { kvs, header } = await asked(this.#client.keys.range({ key: policyKey(name) }));
     const policy = kvs[0] && readPolicy(kvs[0]);
     if (policy?.policy.spec.lease === undefined) return policy;
@@ -122,8 +122,8 @@ export class EtcdStore implements Store {
   }
 
   async unchanged(base: StoredPolicy): Promise<Outcome<StoredPolicy>> {
-    const result = await this.#ifAt(base.policy.metadata.name, base, []);
-    return result.done ? { done: true, value: base } : result;
+    const current = await this.get(base.policy.metadata.name);
+    return current?.revision === base.revision ? { done: true, value: base } : { done: false, current };
   }
 
   remove(base: StoredPolicy, origin: Origin): Promise<Outcome<number>> {

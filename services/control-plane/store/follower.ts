@@ -233,6 +233,8 @@ export class Follower {
 
   #hear(client: EtcdConnection, response: IWatchResponse): void {
     const now = this.#runtime.clock.elapsed();
+    // What a process that was stopped finds waiting is of before: it vouches for nothing that is so now.
+    this.#refuseSilence(now);
     this.#lastHeard = now;
     if (response.canceled) {
       if (Number(response.compact_revision) > 0) {
@@ -360,13 +362,20 @@ export class Follower {
   /** Asks for progress now and then, and gives the connection up when nothing comes. */
   #watchSilence(client: EtcdConnection): void {
     if (this.#client !== client || this.#state !== 'following') return;
-    const silence = this.#runtime.clock.elapsed() - this.#lastHeard;
-    if (silence > SILENCE_MS) {
-      this.#broken(client, new Error(`etcd was silent for ${Math.round(silence)} ms`));
+    try {
+      this.#refuseSilence(this.#runtime.clock.elapsed());
+    } catch (error) {
+      this.#broken(client, error);
       return;
     }
     this.#stream?.write({ progress_request: {} });
     this.#after(PROGRESS_MS, () => this.#watchSilence(client));
+  }
+
+  /** @throws Error when nothing has come on an open watch for too long */
+  #refuseSilence(now: number): void {
+    const silence = now - this.#lastHeard;
+    if (this.#state === 'following' && silence > SILENCE_MS) throw new Error(`etcd was silent for ${Math.round(silence)} ms`);
   }
 
   #broken(client: EtcdConnection, error: unknown): void {
