@@ -104,7 +104,10 @@ export function makeControlPlane(surroundings: Surroundings): ControlPlane {
       log.info({ sequence: seal.sequence, hash: seal.hash, entries: seal.entries.length }, 'audit sealed');
       void sent?.sealed(seal);
     },
-    broken: (known, found) => log.error({ known, found }, "the audit's chain in etcd is not the one that was there"),
+    broken: (known, found) => {
+      metrics.auditSetBack.inc();
+      log.error({ known, found }, "the audit's chain in etcd is not the one that was there");
+    },
     failed: (error) => log.warn({ err: error }, 'the audit is not sealed yet'),
   });
   const retention = new AuditRetention({

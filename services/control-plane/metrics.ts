@@ -44,6 +44,11 @@ export function makeMetrics() {
       labelNames: ['reason'],
       registers,
     }),
+    auditSetBack: new Counter({
+      name: 'hfi_audit_set_back_total',
+      help: "Times that the audit's chain in etcd was not the one that this replica had seen: cut off, set back, or restored.",
+      registers,
+    }),
     stopEvaluations: new Counter({
       name: 'hfi_stop_evaluations_total',
       help: 'Evaluations of stop conditions by this replica, by what came of them.',

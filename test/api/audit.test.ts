@@ -171,6 +171,7 @@ describe('API: the chain of the audit', function () {
       await keys.put(head.key, JSON.stringify({ ...JSON.parse(head.value), sequence: 1 }));
       await replica.put('policy-0', { ...spec, priority: -3 });
       await until(() => replica.log.includes("the audit's chain in etcd is not the one that was there"), 'it is told', 10_000);
+      assert.match((await replica.ask('GET', '/metrics', { role: 'none' })).text, /^hfi_audit_set_back_total [1-9]/m);
     });
   });
 
