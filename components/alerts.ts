@@ -40,6 +40,27 @@ export const alerts: readonly Alert[] = [
     },
   },
   {
+    alert: 'HfiClockSetBack',
+    expr: 'max by (pod) (hfi_clock_behind_seconds) > 1',
+    for: '1m',
+    labels: { severity: 'warning' },
+    annotations: {
+      summary: "The clock of {{ $labels.pod }}'s machine was set back.",
+      description: 'The replica goes on by its own time, so that no policy ends late. Set the clock right, then restart the pod.',
+    },
+  },
+  {
+    alert: 'HfiAuditSetBack',
+    expr: 'sum(increase(hfi_audit_set_back_total[10m])) > 0',
+    for: '0m',
+    labels: { severity: 'critical' },
+    annotations: {
+      summary: "The audit's chain in etcd is not the one that was there.",
+      description:
+        'Its end was cut off or set back, or a backup was restored. The log of the control plane has the seals that were known; docs/audit.md says how to compare.',
+    },
+  },
+  {
     alert: 'HfiFaultsWithoutPolicy',
     expr: 'sum(rate(wasmcustom_hfi_faults_aborts_total[5m])) + sum(rate(wasmcustom_hfi_faults_delays_total[5m])) > 0 and on () max(hfi_policies{state="active"}) == 0',
     for: '5m',
