@@ -87,6 +87,8 @@ describe('hfi policy wait', function () {
     const { code, stdout, stderr } = await waiting;
     assert.equal(code, 0, stderr);
     assert.match(stdout, /^policy\/p (was deleted|ended.*)\n$/);
+    const gone = await wait('p', '--for', 'ended');
+    assert.deepEqual([gone.code, gone.stdout], [0, 'policy/p was deleted\n'], 'one that begins to wait later is told the same');
   });
 
   it('for nothing that is not there', async () => {

@@ -47,7 +47,11 @@ export default class PolicyWait extends HfiCommand {
 
   /** @returns in words what is so now */
   private async until(flags: TargetFlags, name: string, goal: Goal, deadline: number): Promise<string> {
-    const policy = await this.policy(flags, name);
+    const policy = await this.policy(flags, name).catch(async (error: unknown) => {
+      const over = goal.kind === 'ended' ? await this.lastRun(flags, name) : undefined;
+      if (over === undefined) throw error;
+      return over;
+    });
     if (goal.kind === 'acknowledged') {
       if (policy.status.state === 'ended') throw new Failure(`policy/${name} has ended: no proxy is to run it any more.`, EXIT.refused);
       const rollout = await waitForRollout(this.target(flags), policy.metadata.resourceVersion, name, deadline);
@@ -65,6 +69,12 @@ export default class PolicyWait extends HfiCommand {
 
   private async policy(flags: TargetFlags, name: string): Promise<PolicyResource> {
     return taken(await this.client(flags).v1.policies[':name'].$get({ param: { name: encodeURIComponent(name) } }));
+  }
+
+  /** Of a policy that is over and gone. */
+  private async lastRun(flags: TargetFlags, name: string): Promise<PolicyResource | undefined> {
+    const { items } = await taken(await this.client(flags).v1.history.$get({ query: { policy: name, limit: '1' } }));
+    return items[0];
   }
 
   private async ended(flags: TargetFlags, name: string): Promise<{ reached: boolean; said: string }> {
