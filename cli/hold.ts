@@ -4,7 +4,7 @@ import { type Client, Refusal, taken } from './client.ts';
 import { EXIT } from './exit-codes.ts';
 import { Failure } from './failure.ts';
 import { endInWords } from './lifecycle-words.ts';
-import type { PolicyResource } from './policies.ts';
+import { lastRun, type PolicyResource } from './policies.ts';
 
 /** A run of a policy that this command keeps going. */
 export interface Held {
@@ -124,8 +124,8 @@ class Hold {
   async #howItEnded(): Promise<string | undefined> {
     const { name } = this.#held;
     try {
-      const { items } = await taken(await this.#client.v1.history.$get({ query: { policy: name, limit: '1' } }));
-      return items[0] === undefined ? undefined : endInWords(items[0].status);
+      const run = await lastRun(this.#client, name);
+      return run && endInWords(run.status);
     } catch {
       return undefined;
     }

@@ -1,5 +1,5 @@
 import type { InferResponseType } from 'hono/client';
-import type { Client } from './client.ts';
+import { type Client, taken } from './client.ts';
 
 /** A policy as the API shows it. */
 export type PolicyResource = InferResponseType<Client['v1']['policies'][':name']['$get'], 200>;
@@ -23,4 +23,10 @@ export async function allPolicies(
     cursor = answer.nextCursor;
   } while (cursor !== null && found.length < most);
   return found;
+}
+
+/** The last run in the history of a policy; undefined when there is none. */
+export async function lastRun(client: Client, name: string): Promise<PolicyResource | undefined> {
+  const { items } = await taken(await client.v1.history.$get({ query: { policy: name, limit: '1' } }));
+  return items[0];
 }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { parseDuration } from '../services/policy/duration.ts';
 import { guardrails } from '../services/policy/guardrails.ts';
 import { fieldErrors } from '../services/policy/problems.ts';
+import { OTLP_PORT, PROMETHEUS_PORT } from './egress.ts';
 import { images } from './images.ts';
 import { isSchedule } from './schedule.ts';
 
@@ -132,11 +133,33 @@ const history = z.strictObject({
   keepRuns: z.int().min(0).max(1_000_000).default(1000).describe('How many of them stay at most; 0 = no limit.'),
 });
 
-const prometheus = z.strictObject({
+/** What the control plane calls: by what URL, and what the network policy must let out for it. */
+const destination = ({ example, url, port }: { readonly example: string; readonly url: string; readonly port: number }) => ({
   url: z
-    .url({ protocol: /^https?$/, error: 'must be a URL such as http://prometheus-operated.monitoring:9090' })
+    .url({ protocol: /^https?$/, error: `must be a URL such as ${example}` })
     .refine((text) => !/[@?#]/.test(text), 'must have no login, no query and no fragment')
-    .describe('Its address, or that of what speaks its HTTP API, as the control plane sees it.'),
+    .describe(url),
+  namespace: namespaceName
+    .optional()
+    .describe(
+      'The namespace of its pods: the network policy lets the control plane reach no other. Missing: it is outside of the cluster.',
+    ),
+  port: z
+    .int()
+    .min(1)
+    .max(65_535)
+    .optional()
+    .describe(
+      `The only port that the network policy opens: its pods', not its Service's. Missing: ${port} with \`namespace\`, else the URL's.`,
+    ),
+});
+
+const prometheus = z.strictObject({
+  ...destination({
+    example: 'http://prometheus-operated.monitoring:9090',
+    url: 'Its address, or that of what speaks its HTTP API, as the control plane sees it.',
+    port: PROMETHEUS_PORT,
+  }),
   interval: duration('100ms', '60s').prefault('1s').describe('Between two evaluations of a condition.'),
   timeout: duration('100ms', '60s').prefault('2s').describe('How long an answer may take; later ones are none.'),
   tokenSecret: z
@@ -151,24 +174,14 @@ const prometheus = z.strictObject({
     .min(1)
     .optional()
     .describe('A Secret in the system namespace whose `ca.crt` is the authority of its certificate, for an `https` URL.'),
-  namespace: namespaceName
-    .optional()
-    .describe(
-      'The namespace of its pods: the network policy lets the control plane reach no other. Missing: it is outside of the cluster.',
-    ),
-  port: z
-    .int()
-    .min(1)
-    .max(65_535)
-    .optional()
-    .describe("The only port that the network policy opens: its pods', not its Service's. Missing: 9090 with `namespace`, else the URL's."),
 });
 
 const telemetry = z.strictObject({
-  url: z
-    .url({ protocol: /^https?$/, error: 'must be a URL such as http://collector.observability:4318' })
-    .refine((text) => !/[@?#]/.test(text), 'must have no login, no query and no fragment')
-    .describe('The base URL of OTLP over HTTP, as the control plane sees it: `/v1/logs` is added to it.'),
+  ...destination({
+    example: 'http://collector.observability:4318',
+    url: 'The base URL of OTLP over HTTP, as the control plane sees it: `/v1/logs` is added to it.',
+    port: OTLP_PORT,
+  }),
   headersSecret: z
     .string()
     .min(1)
@@ -176,17 +189,6 @@ const telemetry = z.strictObject({
     .describe(
       'A Secret in the system namespace whose `headers` are sent along, as `OTEL_EXPORTER_OTLP_HEADERS` has them: `authorization=Bearer%20…`.',
     ),
-  namespace: namespaceName
-    .optional()
-    .describe(
-      "The namespace of the collector's pods: the network policy lets the control plane reach no other. Missing: it is outside of the cluster.",
-    ),
-  port: z
-    .int()
-    .min(1)
-    .max(65_535)
-    .optional()
-    .describe("The only port that the network policy opens: its pods', not its Service's. Missing: 4318 with `namespace`, else the URL's."),
 });
 
 const controlPlane = z.strictObject({

@@ -1,5 +1,9 @@
 import type { types } from '@pulumi/kubernetes';
 
+/** Where the pods of a Prometheus, and of an OpenTelemetry collector, listen unless told otherwise. */
+export const PROMETHEUS_PORT = 9090;
+export const OTLP_PORT = 4318;
+
 /** Something that the control plane calls by a URL. */
 export interface Destination {
   readonly url: string;

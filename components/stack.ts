@@ -6,7 +6,7 @@ import { meshNamespaces, type StackConfig } from './config.ts';
 import { CONTROL_PLANE, CONTROL_PLANE_PORT, ControlPlane, ENDING_SECONDS } from './control-plane.ts';
 import { Credentials } from './credentials.ts';
 import { DemoApp } from './demo-app.ts';
-import { egressTo } from './egress.ts';
+import { egressTo, OTLP_PORT, PROMETHEUS_PORT } from './egress.ts';
 import { Etcd, etcdNames } from './etcd.ts';
 import { EtcdUpkeep } from './etcd-upkeep.ts';
 import { guardrailsFile } from './guardrails.ts';
@@ -22,10 +22,6 @@ import { proxyTokenOf } from './proxy-token.ts';
 import { telemetryAccess } from './telemetry.ts';
 import { TokenReview } from './token-review.ts';
 import { WasmServer } from './wasm-server.ts';
-
-/** Where the pods of a Prometheus, and of an OpenTelemetry collector, listen unless told otherwise. */
-const PROMETHEUS_PORT = 9090;
-const OTLP_PORT = 4318;
 
 export interface HfiArgs {
   readonly config: StackConfig;

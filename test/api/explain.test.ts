@@ -315,7 +315,7 @@ describe('API: explain, with guardrails', function () {
     processes = await Processes.begin();
     const etcd = await Etcd.start(processes);
     const file = `${processes.folder}/guardrails.json`;
-    writeFileSync(file, JSON.stringify({ forbiddenPaths: [{ prefix: '/healthz' }], maxProxies: 1 }));
+    writeFileSync(file, JSON.stringify({ forbiddenPaths: [{ prefix: '/healthz' }], maxProxies: 1, maxInjectionsPerSecond: 20 }));
     replica = await Replica.start(processes, etcd.url, { env: { HFI_GUARDRAILS_FILE: file } });
     await replica.poll({ name: PROXY });
     const { status, text } = await replica.put('p', { selector: DEMO, rules: [{ fault: { ...ABORT, duration_seconds: 600 } }] });
@@ -333,6 +333,13 @@ describe('API: explain, with guardrails', function () {
     const { verdict, blocked } = await asked(PROXY, '/healthz/live');
     assert.deepEqual([verdict.outcome, blocked], ['none', 'the guardrail forbiddenPaths keeps every fault away from this path']);
     assert.deepEqual((await asked(PROXY, '/other')).verdict, { outcome: 'fault', fault: true, rule: 'p/0', percent: 100 });
+  });
+
+  it('a proxy that runs what it should runs the version that is told, with its share of the budget in it', async () => {
+    const first = await replica.poll({ name: PROXY });
+    const runs = (first.headers.get('etag') ?? '').replaceAll('"', '');
+    await replica.poll({ name: PROXY, has: `"${runs}"` });
+    assert.deepEqual((await asked(PROXY, '/other')).ruleset, { version: runs, running: runs });
   });
 
   it('a proxy that the guardrails did not choose is kept away', async () => {

@@ -11,6 +11,7 @@ import { policyText } from './stack.ts';
 const RAILS = `
 maxPercentage: 50
 maxDuration: 1h
+maxInjectionsPerSecond: 500
 forbiddenPaths: [/healthz, { prefix: /internal/, ignoreCase: true }]
 hours: [{ days: [mon, tue, wed, thu, fri, sat, sun], zone: Europe/Berlin }]
 namespaces:
@@ -42,16 +43,17 @@ describe('hfi and guardrails', function () {
     assert.equal(
       stdout,
       `${[
-        'WHERE      GUARDRAIL       LIMIT',
-        'in each    hours           mon,tue,wed,thu,fri,sat,sun 00:00-24:00 Europe/Berlin',
-        'in each    maxPercentage   50',
-        'in each    maxDuration     1h',
-        'in each    requireEnd      true',
-        'in each    forbiddenPaths  /healthz; prefix /internal/ in any case',
-        'demo       maxDuration     lifted',
-        'demo       maxProxies      3',
-        'shop       -               allowed',
-        'elsewhere  namespaces      nothing is allowed',
+        'WHERE         GUARDRAIL               LIMIT',
+        'in each       hours                   mon,tue,wed,thu,fri,sat,sun 00:00-24:00 Europe/Berlin',
+        'in each       maxPercentage           50',
+        'in each       maxDuration             1h',
+        'in each       requireEnd              true',
+        'in each       forbiddenPaths          /healthz; prefix /internal/ in any case',
+        'all together  maxInjectionsPerSecond  500',
+        'demo          maxDuration             lifted',
+        'demo          maxProxies              3',
+        'shop          -                       allowed',
+        'elsewhere     namespaces              nothing is allowed',
       ].join('\n')}\n`,
     );
     const json = await run(['guardrails', '-o', 'json']);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { tokensFile } from '../../components/control-plane.ts';
+import { NODE_OPTIONS } from '../../components/node-options.ts';
 import { proxyTokenOf } from '../../components/proxy-token.ts';
 import { roleBindings } from '../../services/control-plane/access/kubernetes/roles.ts';
 import { MADE, type Program, type Registered, runProgram } from './program.ts';
@@ -39,6 +40,10 @@ describe('the stack: access', function () {
   const networkOf = (program: Program) => one(program, /NetworkPolicy$/, 'hfi-control-plane').inputs.spec;
   const portsOf = (rules: { ports?: { port: number }[] }[]) =>
     rules.flatMap(({ ports = [] }) => ports.map(({ port }) => port)).sort((a, b) => a - b);
+
+  it('gives the control plane the Node options that its figures were measured with', () => {
+    assert.equal(envOf(plain).get('NODE_OPTIONS'), NODE_OPTIONS);
+  });
 
   it('gives the proxies of each namespace a token of their own, which the control plane takes for that namespace alone', () => {
     const file: { name: string; role: string; namespaces?: string[]; token: string }[] = JSON.parse(

@@ -4,6 +4,7 @@ import { EXIT } from '../../exit-codes.ts';
 import { haltInWords, haltsOver, resumeCommand } from '../../halts.ts';
 import { endInWords, phaseInWords, untilInWords } from '../../lifecycle-words.ts';
 import { nameArg } from '../../name-arg.ts';
+import { lastRun } from '../../policies.ts';
 import { hitsInWords, proxyInWords, ruleCountsInWords, verdictInWords } from '../../policy-counts.ts';
 import { timeLeft } from '../../print.ts';
 import { standingInWords, stopInWords } from '../../stop-words.ts';
@@ -77,7 +78,7 @@ export default class PolicyDescribe extends HfiCommand {
       return { policy, rollout, counts, stops, halts };
     } catch (error) {
       if (!(error instanceof Refusal) || error.exit !== EXIT.notFound) throw error;
-      const [policy] = (await taken(await client.v1.history.$get({ query: { policy: name, limit: '1' } }))).items;
+      const policy = await lastRun(client, name);
       if (policy === undefined) throw error;
       return { policy, rollout: null, counts: null, stops: null, halts: [] };
     }

@@ -5,7 +5,7 @@ import { Refusal, taken } from '../../client.ts';
 import { EXIT } from '../../exit-codes.ts';
 import { Failure } from '../../failure.ts';
 import { nameArg } from '../../name-arg.ts';
-import type { PolicyResource } from '../../policies.ts';
+import { lastRun, type PolicyResource } from '../../policies.ts';
 import { inWords, waitForRollout } from '../../rollout.ts';
 
 /** Between two looks at the counts, which proxies report once a second. */
@@ -48,7 +48,7 @@ export default class PolicyWait extends HfiCommand {
   /** @returns in words what is so now */
   private async until(flags: TargetFlags, name: string, goal: Goal, deadline: number): Promise<string> {
     const policy = await this.policy(flags, name).catch(async (error: unknown) => {
-      const over = goal.kind === 'ended' ? await this.lastRun(flags, name) : undefined;
+      const over = goal.kind === 'ended' ? await lastRun(this.client(flags), name) : undefined;
       if (over === undefined) throw error;
       return over;
     });
@@ -69,12 +69,6 @@ export default class PolicyWait extends HfiCommand {
 
   private async policy(flags: TargetFlags, name: string): Promise<PolicyResource> {
     return taken(await this.client(flags).v1.policies[':name'].$get({ param: { name: encodeURIComponent(name) } }));
-  }
-
-  /** Of a policy that is over and gone. */
-  private async lastRun(flags: TargetFlags, name: string): Promise<PolicyResource | undefined> {
-    const { items } = await taken(await this.client(flags).v1.history.$get({ query: { policy: name, limit: '1' } }));
-    return items[0];
   }
 
   private async ended(flags: TargetFlags, name: string): Promise<{ reached: boolean; said: string }> {

@@ -1,5 +1,4 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
-import type { Context } from 'hono';
 import { guardrails } from '../../policy/guardrails.ts';
 import type { Policy } from '../../policy/schema.ts';
 import { selects } from '../../policy/selector.ts';
@@ -9,7 +8,7 @@ import { readers } from './auth.ts';
 import type { Env } from './env.ts';
 import type { Parts } from './parts.ts';
 import { Problem, refusals } from './problem.ts';
-import { allProxies } from './proxies.ts';
+import type { selectableProxies } from './proxies.ts';
 
 const inForce = z
   .object({
@@ -53,24 +52,27 @@ export interface Guarded {
   readonly warnings: readonly string[];
 }
 
+type Selectable = Awaited<ReturnType<typeof selectableProxies>>;
+/** Where nobody was asked for: it hits no proxy. */
+const NOBODY: Selectable = { items: [], incomplete: [] };
+
 /** Nobody reads more. */
 const MOST_ERRORS = 100;
 
 /**
- * Judges a policy. The fleet is asked around only where guardrails count proxies, since that takes time.
+ * Judges a policy.
  *
  * @param appliedAt milliseconds since the epoch
+ * @param selectable the proxies that can be selected; needed only where guardrails count them (`Guard.counts`)
  * @throws Problem `guardrail` with each field that goes beyond one, its value and the limit
  */
-export async function guarded(parts: Parts, policy: Policy, appliedAt: number, c: Context<Env>): Promise<Guarded> {
-  const { guard } = parts;
-  const { selector } = policy.spec;
+export function guarded({ guard }: Parts, policy: Policy, appliedAt: number, selectable: Selectable | undefined): Guarded {
   if (!guard.counts(policy)) {
     refuse(guard.violations(policy, appliedAt));
     return { chosen: undefined, warnings: [] };
   }
-  const { items, incomplete } = await allProxies(parts, c, false);
-  const proxies = items.filter((proxy) => proxy.connected && proxy.unreadable.length === 0 && selects(selector, proxy));
+  const { items, incomplete } = selectable ?? NOBODY;
+  const proxies = items.filter((proxy) => selects(policy.spec.selector, proxy));
   refuse(guard.violations(policy, appliedAt, proxies));
   const chosen = guard.choose(policy, proxies) ?? [];
   const later = 'proxies that connect later are not hit by it until it is applied again';

@@ -14,6 +14,7 @@ import type { Parts } from './parts.ts';
 import { asResource, changeRefusals, policyResource } from './policy-resource.ts';
 import { deletePolicy, type Intent, refuseOutside, writePolicy } from './policy-write.ts';
 import { Problem, refusals } from './problem.ts';
+import { selectableProxies } from './proxies.ts';
 import { refuseBadQuery } from './query.ts';
 import { reachOf, traffic } from './reach.ts';
 import { seenPage } from './seen-page.ts';
@@ -172,13 +173,14 @@ export function policyRoutes(parts: Parts) {
     const caller = c.get('actor');
     refuseOutside(caller, policy);
     const by = origin(c, runtime);
-    const { chosen, warnings } = await guarded(parts, policy, by.time, c);
+    // A change is answered without asking around, which would hold it up, unless guardrails need it; whom it reached is in the rollout.
+    const selectable = dryRun || parts.guard.counts(policy) ? await selectableProxies(parts, c) : undefined;
+    const { chosen, warnings } = guarded(parts, policy, by.time, selectable);
     refuseOverfull(parts, policy);
     const stops = await checkStops(parts, policy);
     const { result, stored } = await writePolicy(parts, policy, intent, caller, by, dryRun, chosen);
     const now = runtime.clock.now();
-    // A change is answered without asking around, which would hold it up; whom it reached is in the rollout.
-    const reach = dryRun ? await reachOf(parts, policy, chosen, c) : undefined;
+    const reach = dryRun && selectable ? reachOf(policy, selectable.items, chosen, parts.guard.rules.maxInjectionsPerSecond) : undefined;
     const { proxies, misses = [] } = reach ?? { proxies: [...(chosen ?? parts.fleet.selectedBy(policy.spec.selector))] };
     return {
       etag: etag(stored),

@@ -8,7 +8,7 @@ import type { Asking } from './asking.ts';
 import { admittedProxy } from './identify.ts';
 import { noteAnswer, ownHeaders } from './observe.ts';
 import type { Parts } from './parts.ts';
-import { answerPoll } from './poll.ts';
+import { answerPoll, type PollReply } from './poll.ts';
 import { problemReply } from './problem.ts';
 
 /** Answers a request, if it is for it. @returns whether it is */
@@ -28,16 +28,15 @@ export function pollListener(parts: Parts): Listens {
 
 async function serve(parts: Parts, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const start = parts.runtime.clock.elapsed();
+  const asking = new NodeAsking(request, response);
   let actor: Caller | undefined;
-  const reply = await (async () => {
-    try {
-      const asking = new NodeAsking(request, response);
-      actor = await admittedProxy(asking, parts.tokens, 'polls');
-      return await answerPoll(parts, asking, actor);
-    } catch (error) {
-      return problemReply(asProblem(error, 'GET', parts));
-    }
-  })();
+  let reply: PollReply | ReturnType<typeof problemReply>;
+  try {
+    actor = await admittedProxy(asking, parts.tokens, 'polls');
+    reply = await answerPoll(parts, asking, actor);
+  } catch (error) {
+    reply = problemReply(asProblem(error, 'GET', parts));
+  }
   const { status, headers, body } = reply;
   if (!response.destroyed) {
     const length = body === null ? {} : { 'content-length': Buffer.byteLength(body) };

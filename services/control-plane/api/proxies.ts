@@ -96,6 +96,12 @@ export async function allProxies(parts: Parts, c: Context<Env>, local: boolean):
   return { items: latest([...own, ...answers.flatMap((answer) => answer.items)]), incomplete: [...incomplete] };
 }
 
+/** The connected proxies of all replicas that policies can select, and the replicas that could not be asked. */
+export async function selectableProxies(parts: Parts, c: Context<Env>): Promise<z.output<typeof proxyList>> {
+  const { items, incomplete } = await allProxies(parts, c, false);
+  return { items: items.filter(({ connected, unreadable }) => connected && unreadable.length === 0), incomplete };
+}
+
 /** A proxy that moved is known to two replicas: the one it is connected to, or else heard it last, is right. */
 function latest(found: readonly ProxyResource[]): ProxyResource[] {
   const best = new Map<string, ProxyResource>();

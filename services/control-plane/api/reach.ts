@@ -1,11 +1,8 @@
 import { z } from '@hono/zod-openapi';
-import type { Context } from 'hono';
 import { nearMisses } from '../../policy/near-miss.ts';
 import type { Policy } from '../../policy/schema.ts';
 import { selects } from '../../policy/selector.ts';
-import type { Env } from './env.ts';
-import type { Parts } from './parts.ts';
-import { allProxies, type ProxyResource } from './proxies.ts';
+import type { ProxyResource } from './proxies.ts';
 
 export const traffic = z
   .object({
@@ -30,17 +27,24 @@ export interface Reach {
   readonly traffic: Traffic;
 }
 
-/** Looks at the connected proxies of all replicas. @param chosen the only ones that it is to be for; undefined = all that it selects */
-export async function reachOf(parts: Parts, policy: Policy, chosen: readonly string[] | undefined, c: Context<Env>): Promise<Reach> {
+/**
+ * @param selectable the proxies that can be selected
+ * @param chosen the only ones that it is to be for; undefined = all that it selects
+ * @param budget how many requests a second the fleet may hit; undefined = any
+ */
+export function reachOf(
+  policy: Policy,
+  selectable: readonly ProxyResource[],
+  chosen: readonly string[] | undefined,
+  budget: number | undefined,
+): Reach {
   const { selector } = policy.spec;
-  const { items } = await allProxies(parts, c, false);
-  const connected = items.filter((proxy) => proxy.connected && proxy.unreadable.length === 0);
-  const reached = connected.filter((proxy) => (chosen === undefined ? selects(selector, proxy) : chosen.includes(proxy.name)));
-  const misses = chosen === undefined ? nearMisses(selector, connected) : [];
+  const reached = selectable.filter((proxy) => (chosen === undefined ? selects(selector, proxy) : chosen.includes(proxy.name)));
+  const misses = chosen === undefined ? nearMisses(selector, selectable) : [];
   return {
     proxies: reached.map(({ name }) => name),
     misses: misses.map((miss) => `It selects no proxy: ${miss}${miss.endsWith('?') ? '' : '.'}`),
-    traffic: trafficAt(reached, policy, parts.guard.rules.maxInjectionsPerSecond),
+    traffic: trafficAt(reached, policy, budget),
   };
 }
 

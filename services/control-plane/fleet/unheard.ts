@@ -43,14 +43,20 @@ export class Unheard {
     const { runtime, policies, leases } = this.#options;
     const now = runtime.clock.now();
     const since = now - (runtime.clock.elapsed() - this.#since);
-    const known = [...leases()];
-    const until = since + (known.length === 0 ? USUAL_LEASE_MS : known.reduce((most, one) => Math.max(most, one), 0));
-    if (until <= now) return undefined;
-    for (const { policy, appliedAt, ended } of policies()) {
-      const its = policy.spec.selector.namespace ?? '*';
-      const concerns = namespace === undefined || its === '*' || its === namespace;
-      if (concerns && appliedAt < since && (ended === undefined || ended.at > since)) return until;
-    }
-    return undefined;
+    if (!someOlder(policies(), since, namespace)) return undefined;
+    let lease = 0;
+    for (const one of leases()) lease = Math.max(lease, one);
+    const until = since + (lease === 0 ? USUAL_LEASE_MS : lease);
+    return until > now ? until : undefined;
   }
+}
+
+/** Whether something was in force before `since` that concerns a namespace, and was not over by then. */
+function someOlder(policies: Iterable<StoredPolicy>, since: number, namespace: string | undefined): boolean {
+  for (const { policy, appliedAt, ended } of policies) {
+    const its = policy.spec.selector.namespace ?? '*';
+    const concerns = namespace === undefined || its === '*' || its === namespace;
+    if (concerns && appliedAt < since && (ended === undefined || ended.at > since)) return true;
+  }
+  return false;
 }
