@@ -48,6 +48,7 @@ describe('filter: a budget of injections', () => {
   it('is not saved up beyond that', () => {
     const envoy = new Envoy(2, LONG);
     serve(envoy, 50);
+    assert.equal(hits(envoy, 1, 0), 1);
     envoy.process.advance(60 * SECOND);
     assert.equal(hits(envoy, 100, 0), 5);
   });
